@@ -1,0 +1,1 @@
+"""The write side: HTTP in, rows in Postgres, nothing else."""

@@ -1,0 +1,29 @@
+"""What can go wrong on the write side. The class docstring is the message, data travel as attributes."""
+
+
+class IngestError(Exception):
+    """Something went wrong on the write side."""
+
+    def __str__(self) -> str:
+        return (type(self).__doc__ or "").format(**vars(self))
+
+
+class DatabaseUnreachable(IngestError):
+    """cannot reach Postgres at {address}: {reason} (check DATABASE_URL, and that the server runs)"""
+
+    def __init__(self, address: str, reason: str) -> None:
+        self.address, self.reason = address, reason
+
+
+class SchemaTooNew(IngestError):
+    """the database has schema {found}, newer than this footfall knows ({newest}): upgrade footfall"""
+
+    def __init__(self, found: str, newest: str) -> None:
+        self.found, self.newest = found, newest
+
+
+class SchemaNotMigrated(IngestError):
+    """the database has schema {found}, this footfall needs {newest}: run `footfall migrate`"""
+
+    def __init__(self, found: str, newest: str) -> None:
+        self.found, self.newest = found, newest

@@ -1,0 +1,75 @@
+"""What steers the write side: settings, keys, the audit log, seen event ids, and records set aside."""
+
+from sqlalchemy import (
+    ARRAY,
+    CHAR,
+    BigInteger,
+    Column,
+    Identity,
+    Index,
+    String,
+    Table,
+    Text,
+    Uuid,
+    func,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from ingest_app.schema.base import Timestamp, metadata, one_of, timestamp, xid_column
+
+admin_settings = Table(
+    "admin_settings",
+    metadata,
+    Column("setting_key", String(50), primary_key=True),
+    Column("setting_value", String(100), nullable=False),
+    xid_column(),
+    Index("admin_settings_xid_idx", "xid"),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("key_hash", CHAR(64), nullable=False, unique=True),
+    Column("scope", Text, nullable=False),
+    Column("app_name", String(50)),
+    Column("allowed_origins", ARRAY(Text), nullable=False, server_default="{}"),
+    timestamp("created_at"),
+    Column("revoked_at", Timestamp),
+    Column("last_used_at", Timestamp),
+    one_of("scope", "write", "server", "admin"),
+)
+
+admin_audit_log = Table(
+    "admin_audit_log",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("actor", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("detail", JSONB),
+    timestamp("created_at"),
+    Index("admin_audit_log_created_at_idx", "created_at"),
+)
+
+# one row per accepted event, in the event's own transaction: the constraint that makes a retry count once
+event_ids = Table(
+    "event_ids",
+    metadata,
+    Column("event_id", Uuid(), primary_key=True),
+    Column("received_at", Timestamp, nullable=False, server_default=func.clock_timestamp()),
+    Index("event_ids_received_at_idx", "received_at"),
+)
+
+rejected_records = Table(
+    "rejected_records",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("event_id", Uuid()),
+    Column("reason", Text, nullable=False),
+    # text, not jsonb: a body may be refused for the very thing that jsonb refuses
+    Column("body", Text, nullable=False),
+    timestamp("rejected_at"),
+    Index("rejected_records_rejected_at_idx", "rejected_at"),
+)
