@@ -1,0 +1,15 @@
+"""What the write side is told by its environment, read once at start. No other module reads `os.environ`."""
+
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class IngestSettings(BaseSettings):
+    """The settings of one ingest process. All missing ones are named at once when it is made."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore")
+
+    database_url: str
+    """A libpq URL; environment `DATABASE_URL`."""
+
+    footfall_secret: str
+    """The key of the IP and user-agent hashes; environment `FOOTFALL_SECRET`."""
