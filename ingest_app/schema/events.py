@@ -4,6 +4,8 @@ Partitions are made by the SQL function `make_event_partitions` (migration 0002)
 partition, for rows in it could never be sealed or dropped by the day.
 """
 
+from typing import Any
+
 from sqlalchemy import (
     CHAR,
     BigInteger,
@@ -26,7 +28,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from ingest_app.schema.base import Timestamp, metadata, one_of, timestamp, xid_column
 
 
-def _event_columns() -> list[Column[object]]:
+def _event_columns() -> list[Column[Any]]:
     """Columns that make an event safe: who it is, when the database got it, which transaction wrote it."""
     return [
         Column("event_id", Uuid(), nullable=False, server_default=func.gen_random_uuid()),
