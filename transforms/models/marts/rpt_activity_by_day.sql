@@ -1,0 +1,23 @@
+with
+
+activity_events as (
+
+    select * from {{ ref('stg_activity_events') }}
+
+),
+
+final as (
+
+    select
+        created_date as activity_date,
+        count(*) filter (where event_type = 'login') as login_count,
+        count(*) filter (where event_type = 'signup') as signup_count
+    from activity_events
+    where
+        event_type in ('login', 'signup')
+        and not is_bot
+    group by created_date
+
+)
+
+select * from final

@@ -1,0 +1,22 @@
+with
+
+activity_events as (
+
+    select * from {{ ref('stg_activity_events') }}
+
+),
+
+final as (
+
+    select
+        created_date as activity_date,
+        count(*) filter (where event_type = 'login') as login_count,
+        count(*) filter (where event_type = 'app_open') as app_open_count,
+        count(*) filter (where event_type = 'action') as action_count
+    from activity_events
+    where not is_bot
+    group by created_date
+
+)
+
+select * from final

@@ -1,0 +1,33 @@
+with
+
+documents as (
+
+    select * from {{ ref('stg_tracking_documents') }}
+
+),
+
+final as (
+
+    select
+        created_date as open_date,
+        app_name,
+        level_name,
+        chapter_name,
+        document_name,
+        user_type,
+        country_code,
+        count(*) as open_count
+    from documents
+    where not is_bot
+    group by
+        created_date,
+        app_name,
+        level_name,
+        chapter_name,
+        document_name,
+        user_type,
+        country_code
+
+)
+
+select * from final

@@ -1,0 +1,23 @@
+with
+
+source as (
+
+    select * from {{ source('raw', 'user_point_logs') }}
+
+),
+
+final as (
+
+    select
+        id as point_log_id,
+        user_id,
+        action,
+        points,
+        related_event,
+        created_at,
+        {{ local_date('created_at') }} as created_date
+    from source
+
+)
+
+select * from final
