@@ -1,3 +1,5 @@
+{{ config(meta={'dagster': {'ref': {'name': 'rpt_monthly_logins'}}}) }}
+
 with
 
 by_day as (

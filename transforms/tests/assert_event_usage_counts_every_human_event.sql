@@ -1,3 +1,5 @@
+{{ config(meta={'dagster': {'ref': {'name': 'rpt_event_usage_daily'}}}) }}
+
 with
 
 events as (
