@@ -1,0 +1,47 @@
+"""How far each table is loaded, and whether Postgres still is the database it was loaded from. No rows here."""
+
+from dataclasses import dataclass
+
+import duckdb
+
+from warehouse.errors import OtherDatabase, SnapshotWentBack
+from warehouse.postgres import Snapshot, snapshot_xmax
+from warehouse.queries import duckdb_query
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """The Postgres snapshot up to which a table is loaded, and of which database."""
+
+    snapshot: str
+    system_identifier: str
+    database_oid: int
+
+
+def read_cursors(warehouse: duckdb.DuckDBPyConnection) -> dict[str, Cursor]:
+    """Read the cursor of each table that was ever loaded."""
+    return {table: Cursor(*rest) for table, *rest in warehouse.execute(duckdb_query("cursors")).fetchall()}
+
+
+def save_cursor(warehouse: duckdb.DuckDBPyConnection, table_name: str, snapshot: Snapshot) -> None:
+    """Move a table's cursor, in the transaction that writes the rows."""
+    warehouse.execute(duckdb_query("delete_cursor"), [table_name])
+    warehouse.execute(
+        duckdb_query("insert_cursor"),
+        [table_name, snapshot.text, snapshot.system_identifier, snapshot.database_oid],
+    )
+
+
+def require_same_history(cursors: dict[str, Cursor], snapshot: Snapshot) -> None:
+    """Refuse to load on top of another past. Raises OtherDatabase or SnapshotWentBack."""
+    found = _name(snapshot)
+    for table_name, cursor in cursors.items():
+        if _name(cursor) != found:
+            raise OtherDatabase(_name(cursor), found)
+        loaded = snapshot_xmax(cursor.snapshot)
+        if snapshot.xmax < loaded:
+            raise SnapshotWentBack(table_name, loaded, snapshot.xmax)
+
+
+def _name(source: Cursor | Snapshot) -> str:
+    return f"{source.system_identifier}/{source.database_oid}"

@@ -1,0 +1,111 @@
+"""What can go wrong on the DuckDB side. The class docstring is the message, data travel as attributes."""
+
+
+class WarehouseError(Exception):
+    """Something went wrong in the warehouse."""
+
+    def __str__(self) -> str:
+        return (type(self).__doc__ or "").format(**vars(self))
+
+
+class PostgresUnreachable(WarehouseError):
+    """cannot reach Postgres at {address}: {reason} (check DATABASE_URL, and that the server runs)"""
+
+    def __init__(self, address: str, reason: str) -> None:
+        self.address, self.reason = address, reason
+
+
+class PostgresQueryFailed(WarehouseError):
+    """Postgres refused to {purpose}: {reason} (if the schema is not up to date, run `footfall migrate`)"""
+
+    def __init__(self, purpose: str, reason: str) -> None:
+        self.purpose, self.reason = purpose, reason
+
+
+class SchemaMissing(WarehouseError):
+    """Postgres lacks {missing}: run `footfall migrate`"""
+
+    def __init__(self, missing: str) -> None:
+        self.missing = missing
+
+
+class SchemaUnknown(WarehouseError):
+    """Postgres has {unknown}, which this footfall would not load: upgrade footfall"""
+
+    def __init__(self, unknown: str) -> None:
+        self.unknown = unknown
+
+
+class WarehouseOutdated(WarehouseError):
+    """raw.{table} in {path} has other columns than this footfall loads: run `footfall refresh --full`"""
+
+    def __init__(self, table: str, path: object) -> None:
+        self.table, self.path = table, path
+
+
+class OtherDatabase(WarehouseError):
+    """the warehouse holds Postgres {loaded_from}, not {found}: check DATABASE_URL, or `footfall refresh --full`"""
+
+    def __init__(self, loaded_from: str, found: str) -> None:
+        self.loaded_from, self.found = loaded_from, found
+
+
+class SnapshotWentBack(WarehouseError):
+    """{table} is loaded up to transaction {loaded}, Postgres is at {found}: run `footfall refresh --full`"""
+
+    def __init__(self, table: str, loaded: int, found: int) -> None:
+        self.table, self.loaded, self.found = table, loaded, found
+
+
+class RowsFromTheFuture(WarehouseError):
+    """{table} has restored rows whose xid this Postgres has yet to reach: run `footfall refresh --full`"""
+
+    def __init__(self, table: str) -> None:
+        self.table = table
+
+
+class LoadFailed(WarehouseError):
+    """the load of {table} failed and was undone, the next load takes the same rows: {reason}"""
+
+    def __init__(self, table: str, reason: str) -> None:
+        self.table, self.reason = table, reason
+
+
+class WarehouseUnusable(WarehouseError):
+    """cannot open {path}: {reason}"""
+
+    def __init__(self, path: object, reason: str) -> None:
+        self.path, self.reason = path, reason
+
+
+class WriterBusy(WarehouseError):
+    """another process writes {path}: {holder} (wait for it to end, then try again)"""
+
+    def __init__(self, path: object, holder: str) -> None:
+        self.path, self.holder = path, holder
+
+
+class NothingToPublish(WarehouseError):
+    """there is no mart in {path}, so there is nothing to publish: run `footfall refresh`"""
+
+    def __init__(self, path: object) -> None:
+        self.path = path
+
+
+class PublishFailed(WarehouseError):
+    """the marts were not published, {path} is as it was: {reason}"""
+
+    def __init__(self, path: object, reason: str) -> None:
+        self.path, self.reason = path, reason
+
+
+class SettingUnusable(WarehouseError):
+    """admin_settings.{key} is {value!r}, not a whole number above 0: run `footfall settings set {key} 5`"""
+
+    def __init__(self, key: str, value: str) -> None:
+        self.key, self.value = key, value
+
+
+def one_line(error: BaseException) -> str:
+    """Fold a driver's message, which runs over several lines, into one."""
+    return " ".join(str(error).split())

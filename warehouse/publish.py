@@ -1,0 +1,114 @@
+"""The published file: all marts in a new file, checked, then swapped in for the old one. No models here.
+
+Readers open only this file; whoever has the old one open keeps it, whole, until they close it.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from warehouse.connection import literal, open_warehouse, quoted, transaction
+from warehouse.errors import NothingToPublish, PublishFailed, one_line
+from warehouse.queries import duckdb_query
+from warehouse.writer import writer_lock
+
+
+@dataclass(frozen=True)
+class PublishedTable:
+    """A table of the published file, in schema `marts`."""
+
+    table_name: str
+    row_count: int
+
+
+def publish(warehouse_path: Path, published_path: Path) -> list[PublishedTable]:
+    """Swap in a new `published_path` with every mart, its comments, and `meta.refresh`.
+
+    On any failure the old file stays and nothing half-made is left. Raises NothingToPublish, PublishFailed,
+    WriterBusy, WarehouseUnusable.
+    """
+    with writer_lock(warehouse_path, purpose="publish"):
+        if not warehouse_path.exists():
+            raise NothingToPublish(warehouse_path)
+        made_path = published_path.with_name(f"{published_path.name}.new")
+        try:
+            published_path.parent.mkdir(parents=True, exist_ok=True)
+            _remove(made_path)
+            tables = _make(warehouse_path, made_path)
+            _check(made_path, published_path, tables)
+            _swap_in(made_path, published_path)
+        except (duckdb.Error, OSError) as error:
+            raise PublishFailed(published_path, one_line(error)) from error
+        finally:
+            _remove(made_path)
+        return tables
+
+
+def _make(warehouse_path: Path, made_path: Path) -> list[PublishedTable]:
+    with open_warehouse(warehouse_path) as warehouse:
+        marts = warehouse.execute(duckdb_query("marts")).fetchall()
+        if not marts:
+            raise NothingToPublish(warehouse_path)
+        warehouse.execute(duckdb_query("attach_published").format(path=literal(str(made_path))))
+        with transaction(warehouse):
+            warehouse.execute("CREATE SCHEMA published.marts; CREATE SCHEMA published.meta")
+            warehouse.execute(duckdb_query("publish_refresh"))
+            warehouse.execute(duckdb_query("publish_refresh_tables"))
+            for name, comment in marts:
+                _copy_mart(warehouse, name, comment)
+        counts = warehouse.execute("SELECT table_name, row_count FROM published.meta.refresh_tables").fetchall()
+        # what is still in the write-ahead log would not be swapped in with the file
+        warehouse.execute("CHECKPOINT published; DETACH published")
+    return [PublishedTable(name, count) for name, count in counts]
+
+
+def _copy_mart(warehouse: duckdb.DuckDBPyConnection, name: str, comment: str | None) -> None:
+    table = quoted(name)
+    warehouse.execute(duckdb_query("publish_mart").format(table=table))
+    warehouse.execute(duckdb_query("insert_refresh_table").format(table=table), [name])
+    if comment is not None:
+        warehouse.execute(f"COMMENT ON TABLE published.marts.{table} IS {literal(comment)}")
+    for column, text in warehouse.execute(duckdb_query("mart_column_comments"), [name]).fetchall():
+        warehouse.execute(f"COMMENT ON COLUMN published.marts.{table}.{quoted(column)} IS {literal(text)}")
+
+
+def _check(made_path: Path, published_path: Path, tables: list[PublishedTable]) -> None:
+    """Open the file as a reader will, and count. Raises PublishFailed."""
+    if _wal(made_path).exists():
+        raise PublishFailed(published_path, "its write-ahead log was not folded in")
+    with duckdb.connect(str(made_path), read_only=True) as connection:
+        for table in tables:
+            query = duckdb_query("count_published").format(table=quoted(table.table_name))
+            found = connection.execute(query).fetchone()
+            if found != (table.row_count,):
+                raise PublishFailed(made_path, f"{table.table_name} has {found} rows, not {table.row_count}")
+
+
+def _swap_in(made_path: Path, published_path: Path) -> None:
+    """Make it durable, then visible, then the change of name durable too."""
+    # read-only, so that a reader who forgets to say so gets an error and not a lock that shuts out the others
+    made_path.chmod(made_path.stat().st_mode & ~0o222)
+    _fsync(made_path)
+    # a log left by someone who wrote to the old file all the same must not be replayed into the new one
+    _wal(published_path).unlink(missing_ok=True)
+    os.replace(made_path, published_path)
+    _fsync(published_path.parent)
+
+
+def _fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _wal(path: Path) -> Path:
+    return path.with_name(f"{path.name}.wal")
+
+
+def _remove(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    _wal(path).unlink(missing_ok=True)

@@ -1,0 +1,33 @@
+"""Reads the named queries of `warehouse/sql/`. No query stands here, and none is run."""
+
+import re
+from functools import cache
+from importlib.resources import files
+
+_NAME = re.compile(r"^-- (\w+) --$", re.MULTILINE)
+
+
+@cache
+def raw_tables_ddl() -> str:
+    """Return the DDL of the schemas `raw` and `meta`; it changes nothing where they are there."""
+    return _read("raw.sql")
+
+
+def postgres_query(name: str) -> str:
+    """Return a query on Postgres by its name in `sql/postgres.sql`."""
+    return _named_queries("postgres.sql")[name]
+
+
+def duckdb_query(name: str) -> str:
+    """Return a query on DuckDB by its name in `sql/duckdb.sql`."""
+    return _named_queries("duckdb.sql")[name]
+
+
+@cache
+def _named_queries(file_name: str) -> dict[str, str]:
+    _, *parts = _NAME.split(_read(file_name))
+    return dict(zip(parts[::2], (body.strip() for body in parts[1::2]), strict=True))
+
+
+def _read(file_name: str) -> str:
+    return files("warehouse").joinpath("sql", file_name).read_text(encoding="utf-8")

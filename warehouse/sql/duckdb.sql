@@ -1,0 +1,89 @@
+-- Queries on DuckDB; {…} are names from `warehouse/tables.py` and the catalogue, quoted by the caller.
+
+-- columns --
+-- Which columns do the raw tables have, in order?
+SELECT table_name, column_name, data_type
+FROM duckdb_columns()
+WHERE database_name = current_database() AND schema_name = 'raw'
+ORDER BY table_name, column_index
+
+-- cursors --
+-- How far is each table loaded?
+SELECT table_name, snapshot, system_identifier, database_oid FROM meta.load_cursors
+
+-- delete_cursor --
+DELETE FROM meta.load_cursors WHERE table_name = ?
+
+-- insert_cursor --
+INSERT INTO meta.load_cursors VALUES (?, ?, ?, ?, now())
+
+-- drop_raw_table --
+DROP TABLE IF EXISTS raw.{table}
+
+-- append_rows --
+INSERT INTO raw.{table} ({columns}) SELECT {values} FROM incoming
+
+-- stage_rows --
+CREATE OR REPLACE TEMP TABLE staged AS SELECT {values} FROM incoming
+
+-- delete_staged_keys --
+-- The newer version of a row takes the older one's place.
+DELETE FROM raw.{table} AS old USING staged WHERE old.{key} = staged.{key}
+
+-- insert_staged_rows --
+INSERT INTO raw.{table} ({columns}) SELECT {columns} FROM staged
+
+-- delete_absent_keys --
+-- What Postgres no longer has goes here too.
+DELETE FROM raw.{table} AS old WHERE NOT EXISTS (SELECT 1 FROM staged WHERE staged.{key} = old.{key})
+
+-- drop_staged --
+DROP TABLE staged
+
+-- count_rows --
+SELECT count(*) FROM raw.{table}
+
+-- marts --
+-- What is there to publish? Views too: a reader shall not miss a mart for how it was made.
+SELECT table_name, comment FROM duckdb_tables()
+WHERE database_name = current_database() AND schema_name = 'marts'
+UNION ALL
+SELECT view_name, comment FROM duckdb_views()
+WHERE database_name = current_database() AND schema_name = 'marts' AND NOT internal
+ORDER BY 1
+
+-- mart_column_comments --
+SELECT column_name, comment FROM duckdb_columns()
+WHERE database_name = current_database() AND schema_name = 'marts' AND table_name = ? AND comment IS NOT NULL
+ORDER BY column_index
+
+-- attach_published --
+-- The oldest format that every duckdb we allow can read, so that an analyst's older client opens the file.
+ATTACH {path} AS published (STORAGE_VERSION 'v1.5.0')
+
+-- publish_mart --
+CREATE TABLE published.marts.{table} AS SELECT * FROM marts.{table}
+
+-- publish_refresh --
+CREATE TABLE published.meta.refresh AS
+SELECT
+    now() AS refreshed_at,
+    min(loaded_at) AS loaded_at,
+    arg_min(snapshot, loaded_at) AS snapshot
+FROM meta.load_cursors;
+COMMENT ON TABLE published.meta.refresh IS 'One row: how fresh this file is.';
+COMMENT ON COLUMN published.meta.refresh.refreshed_at IS 'When the file was published (UTC).';
+COMMENT ON COLUMN published.meta.refresh.loaded_at IS 'Every table was loaded from Postgres at this time or later.';
+COMMENT ON COLUMN published.meta.refresh.snapshot IS 'The Postgres snapshot of the load at loaded_at.';
+
+-- publish_refresh_tables --
+CREATE TABLE published.meta.refresh_tables (table_name VARCHAR, row_count BIGINT);
+COMMENT ON TABLE published.meta.refresh_tables IS 'One row per table of marts: how many rows it had when published.';
+COMMENT ON COLUMN published.meta.refresh_tables.table_name IS 'Name of the table in the schema marts.';
+COMMENT ON COLUMN published.meta.refresh_tables.row_count IS 'Rows in the table.';
+
+-- insert_refresh_table --
+INSERT INTO published.meta.refresh_tables SELECT ?, count(*) FROM marts.{table}
+
+-- count_published --
+SELECT count(*) FROM marts.{table}

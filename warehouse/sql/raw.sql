@@ -1,0 +1,175 @@
+-- What the warehouse holds of Postgres: one table per loaded table, same name, same columns, same order.
+-- jsonb comes as Postgres's own text. No UNIQUE and no index: DuckDB 1.5 can lose index entries after a
+-- crash, so that what is unique is made so by the load. The way of each table is in `warehouse/tables.py`.
+
+CREATE SCHEMA IF NOT EXISTS raw;
+CREATE SCHEMA IF NOT EXISTS meta;
+
+CREATE TABLE IF NOT EXISTS raw.activity_events (
+    id BIGINT,
+    user_id UUID,
+    event_type VARCHAR,
+    action_name VARCHAR,
+    created_at TIMESTAMPTZ,
+    event_id UUID,
+    received_at TIMESTAMPTZ,
+    created_at_adjusted BOOLEAN,
+    is_bot BOOLEAN,
+    xid UBIGINT
+);
+
+CREATE TABLE IF NOT EXISTS raw.tracking_events (
+    id BIGINT,
+    user_id BIGINT,
+    user_type VARCHAR,
+    app_name VARCHAR,
+    event_type VARCHAR,
+    event_name VARCHAR,
+    country_code VARCHAR,
+    ip_hash VARCHAR,
+    os VARCHAR,
+    device_type VARCHAR,
+    session_id VARCHAR,
+    meta VARCHAR,
+    created_at TIMESTAMPTZ,
+    event_id UUID,
+    received_at TIMESTAMPTZ,
+    created_at_adjusted BOOLEAN,
+    is_bot BOOLEAN,
+    xid UBIGINT
+);
+
+CREATE TABLE IF NOT EXISTS raw.tracking_documents (
+    id BIGINT,
+    user_id BIGINT,
+    user_type VARCHAR,
+    app_name VARCHAR,
+    level_name VARCHAR,
+    chapter_name VARCHAR,
+    document_name VARCHAR,
+    country_code VARCHAR,
+    ip_hash VARCHAR,
+    created_at TIMESTAMPTZ,
+    event_id UUID,
+    received_at TIMESTAMPTZ,
+    created_at_adjusted BOOLEAN,
+    is_bot BOOLEAN,
+    xid UBIGINT
+);
+
+CREATE TABLE IF NOT EXISTS raw.user_point_logs (
+    id BIGINT,
+    user_id BIGINT,
+    action VARCHAR,
+    points INTEGER,
+    related_event VARCHAR,
+    created_at TIMESTAMPTZ,
+    xid UBIGINT
+);
+
+CREATE TABLE IF NOT EXISTS raw.user_credit_logs (
+    id BIGINT,
+    user_id BIGINT,
+    credits_added INTEGER,
+    points_consumed INTEGER,
+    created_at TIMESTAMPTZ,
+    xid UBIGINT
+);
+
+CREATE TABLE IF NOT EXISTS raw.accounts (
+    id UUID,
+    username VARCHAR,
+    display_name VARCHAR,
+    role VARCHAR,
+    org_id UUID,
+    created_at TIMESTAMPTZ,
+    updated_at TIMESTAMPTZ,
+    xid UBIGINT
+);
+
+CREATE TABLE IF NOT EXISTS raw.admin_settings (
+    setting_key VARCHAR,
+    setting_value VARCHAR,
+    xid UBIGINT
+);
+
+CREATE TABLE IF NOT EXISTS raw.organizations (
+    id UUID,
+    name VARCHAR,
+    slug VARCHAR,
+    created_at TIMESTAMPTZ,
+    updated_at TIMESTAMPTZ,
+    xid UBIGINT
+);
+
+CREATE TABLE IF NOT EXISTS raw.subscriptions (
+    id UUID,
+    org_id UUID,
+    plan VARCHAR,
+    duration VARCHAR,
+    status VARCHAR,
+    started_at TIMESTAMPTZ,
+    ends_at TIMESTAMPTZ,
+    updated_at TIMESTAMPTZ,
+    xid UBIGINT
+);
+
+CREATE TABLE IF NOT EXISTS raw.tracking_live_sessions (
+    session_id VARCHAR,
+    user_id BIGINT,
+    user_type VARCHAR,
+    app_name VARCHAR,
+    country_code VARCHAR,
+    last_heartbeat TIMESTAMPTZ,
+    created_at TIMESTAMPTZ,
+    xid UBIGINT
+);
+
+CREATE TABLE IF NOT EXISTS raw.user_credits (
+    user_id BIGINT,
+    credits INTEGER,
+    updated_at TIMESTAMPTZ,
+    xid UBIGINT
+);
+
+CREATE TABLE IF NOT EXISTS raw.user_heartbeats (
+    user_id UUID,
+    last_seen_at TIMESTAMPTZ,
+    xid UBIGINT
+);
+
+CREATE TABLE IF NOT EXISTS raw.user_points (
+    user_id BIGINT,
+    points INTEGER,
+    updated_at TIMESTAMPTZ,
+    xid UBIGINT
+);
+
+CREATE TABLE IF NOT EXISTS raw.users (
+    id BIGINT,
+    name VARCHAR,
+    email VARCHAR,
+    user_type VARCHAR,
+    country_code VARCHAR,
+    account_id UUID,
+    xid UBIGINT
+);
+
+CREATE TABLE IF NOT EXISTS raw.visitor_sessions (
+    id UUID,
+    session_id VARCHAR,
+    ip_hash VARCHAR,
+    ua_hash VARCHAR,
+    first_seen_at TIMESTAMPTZ,
+    last_seen_at TIMESTAMPTZ,
+    xid UBIGINT
+);
+
+-- how far each table is loaded: written in the transaction that writes the rows
+CREATE TABLE IF NOT EXISTS meta.load_cursors (
+    table_name VARCHAR,
+    snapshot VARCHAR,
+    system_identifier VARCHAR,
+    database_oid UBIGINT,
+    loaded_at TIMESTAMPTZ
+);

@@ -1,0 +1,55 @@
+"""One writer at a time: a lock beside the warehouse file that names who holds it. Nothing is written here."""
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import TextIOWrapper
+from pathlib import Path
+
+from warehouse.errors import WriterBusy
+
+POLL_SECONDS = 0.05
+
+
+@contextmanager
+def writer_lock(warehouse_path: Path, wait_seconds: float = 0, *, purpose: str = "write") -> Iterator[None]:
+    """Hold the warehouse alone, against other processes and other threads; not reentrant.
+
+    The lock is the kernel's (flock), so it ends with its holder, however that ends. The file stays: to
+    remove it would let two hold a lock of the same name. Raises WriterBusy after `wait_seconds`.
+    """
+    warehouse_path.parent.mkdir(parents=True, exist_ok=True)
+    lock_path = warehouse_path.with_name(f"{warehouse_path.name}.lock")
+    with lock_path.open("a+", encoding="utf-8") as file:
+        _acquire(file, warehouse_path, wait_seconds)
+        try:
+            _sign(file, f"pid {os.getpid()} ({purpose})")
+            yield
+        finally:
+            _sign(file, "")
+
+
+def _acquire(file: TextIOWrapper, warehouse_path: Path, wait_seconds: float) -> None:
+    deadline = time.monotonic() + wait_seconds
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                raise WriterBusy(warehouse_path, _holder(file)) from None
+            time.sleep(POLL_SECONDS)
+
+
+def _sign(file: TextIOWrapper, holder: str) -> None:
+    file.seek(0)
+    file.truncate()
+    file.write(holder)
+    file.flush()
+
+
+def _holder(file: TextIOWrapper) -> str:
+    file.seek(0)
+    return file.read() or "it has only just begun"
