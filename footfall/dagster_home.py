@@ -1,0 +1,98 @@
+"""The home of the Dagster instance: its `dagster.yaml`, its schema in Postgres, and the environment of its children.
+
+What Dagster runs is in `pipelines`; nothing here imports it.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from sqlalchemy import make_url, text
+from sqlalchemy.exc import DBAPIError
+
+from footfall.errors import HomeNotWritable
+from ingest_app.database import connect, make_engine
+from ingest_app.errors import DatabaseUnreachable
+
+SCHEMA = "dagster"
+DAGSTER_DATABASE_URL = "FOOTFALL_DAGSTER_DATABASE_URL"
+KEEP_TICKS_DAYS = 14
+LONGEST_RUN_SECONDS = 4 * 60 * 60
+
+
+def dagster_environment(home: Path, database_url: str) -> dict[str, str]:
+    """Write `home`/dagster/dagster.yaml, make Dagster's schema, and return the variables its processes need.
+
+    `database_url` is a libpq URL of the database that holds the events: Dagster keeps its runs there too, in a
+    schema of its own. The file holds no password: it names a variable of the returned environment.
+    Raises HomeNotWritable, DatabaseUnreachable.
+    """
+    folder = home.absolute() / "dagster"
+    _make_schema(database_url)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "dagster.yaml").write_text(yaml.safe_dump(_instance(folder), sort_keys=False))
+    except OSError as error:
+        raise HomeNotWritable(home, str(error)) from error
+    return {
+        "FOOTFALL_HOME": str(home.absolute()),
+        "DATABASE_URL": database_url,
+        "DAGSTER_HOME": str(folder),
+        DAGSTER_DATABASE_URL: storage_url(database_url),
+    }
+
+
+def storage_url(database_url: str) -> str:
+    """Return the URL by which Dagster reaches its own schema, and only that, with the driver it was written for."""
+    url = make_url(database_url).set(drivername="postgresql+psycopg2")
+    given = url.query.get("options", "")
+    options = " ".join([*([given] if isinstance(given, str) else given), f"-csearch_path={SCHEMA}"])
+    return url.update_query_dict({"options": options.strip()}).render_as_string(hide_password=False)
+
+
+def _make_schema(database_url: str) -> None:
+    engine = make_engine(database_url, pool_size=1)
+    try:
+        with connect(engine) as connection, connection.begin():
+            connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
+    except DBAPIError as error:
+        reason = f"no schema {SCHEMA!r} could be made: {' '.join(str(error.orig).split())}"
+        raise DatabaseUnreachable(engine.url.render_as_string(), reason) from error
+    finally:
+        engine.dispose()
+
+
+def _instance(folder: Path) -> Mapping[str, Any]:
+    return {
+        "storage": {"postgres": {"postgres_url": {"env": DAGSTER_DATABASE_URL}}},
+        "local_artifact_storage": _local("dagster._core.storage.root", "LocalArtifactStorage", folder / "storage"),
+        "compute_logs": _local(
+            "dagster._core.storage.local_compute_log_manager", "LocalComputeLogManager", folder / "logs"
+        ),
+        "run_coordinator": {
+            "module": "dagster._core.run_coordinator",
+            "class": "QueuedRunCoordinator",
+            "config": {"dequeue_interval_seconds": 1},
+        },
+        # one run at a time writes the warehouse file; runs without a step in its pool do not wait for it
+        "concurrency": {"pools": {"default_limit": 1, "granularity": "run"}},
+        # a run whose process is gone gives its place back, or it would block all later ones for ever
+        "run_monitoring": {
+            "enabled": True,
+            "poll_interval_seconds": 30,
+            "start_timeout_seconds": 180,
+            "max_runtime_seconds": LONGEST_RUN_SECONDS,
+            "free_slots_after_run_end_seconds": 60,
+        },
+        "retention": {
+            "schedule": {"purge_after_days": KEEP_TICKS_DAYS},
+            "sensor": {"purge_after_days": KEEP_TICKS_DAYS},
+        },
+        "telemetry": {"enabled": False},
+        "nux": {"enabled": False},
+    }
+
+
+def _local(module: str, name: str, base: Path) -> Mapping[str, Any]:
+    return {"module": module, "class": name, "config": {"base_dir": str(base)}}

@@ -1,0 +1,62 @@
+"""First step of a refresh: what is new in Postgres goes into the raw tables, each row exactly once.
+
+How that is done is in `warehouse.load`; here is only what Dagster shows of it.
+"""
+
+from collections.abc import Iterator, Mapping
+
+import dagster as dg
+
+from pipelines.assets.postgres import GROUP as POSTGRES
+from pipelines.assets.postgres import OWNERS
+from pipelines.settings import Settings
+from pipelines.translator import SOURCE
+from warehouse.load import load
+
+WAREHOUSE_POOL = "warehouse"
+
+
+class LoadConfig(dg.Config):
+    """How much to read: what is new (default), everything again, or also which keys are gone from Postgres."""
+
+    full: bool = False
+    compare_keys: bool = False
+
+
+def load_asset(tables: Mapping[str, str]) -> dg.AssetsDefinition:
+    """Return the step `load`, which makes one raw asset per table; `tables` gives each name and what it holds."""
+
+    @dg.multi_asset(
+        name="load",
+        specs=[_raw(table, description) for table, description in tables.items()],
+        pool=WAREHOUSE_POOL,
+    )
+    def load_tables(config: LoadConfig, settings: dg.ResourceParam[Settings]) -> Iterator[dg.MaterializeResult]:
+        for table in load(
+            settings.database_url,
+            settings.warehouse_path,
+            full=config.full,
+            compare_keys=config.compare_keys,
+        ):
+            yield dg.MaterializeResult(
+                asset_key=[SOURCE, table.table_name],
+                metadata={
+                    "dagster/row_count": table.total_row_count,
+                    "loaded_row_count": table.loaded_row_count,
+                    "deleted_row_count": table.deleted_row_count,
+                    "duration_seconds": table.duration_seconds,
+                },
+            )
+
+    return load_tables
+
+
+def _raw(table: str, description: str) -> dg.AssetSpec:
+    return dg.AssetSpec(
+        key=[SOURCE, table],
+        deps=[[POSTGRES, table]],
+        group_name=SOURCE,
+        owners=OWNERS,
+        kinds={"duckdb"},
+        description=f"{description} Copied from Postgres under the same names, each row exactly once.",
+    )

@@ -1,0 +1,82 @@
+"""Second step of a refresh: dbt builds the models on the raw tables and tests them.
+
+A model that cannot be built, or a test of severity error that finds rows, fails the run by name, and nothing is
+published. The models are in `transforms/`, how dbt runs is in `pipelines.dbt_project`.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import dagster as dg
+
+from pipelines.assets.load import WAREHOUSE_POOL
+from pipelines.dbt_project import NodeResult, ParsedProject, build
+from pipelines.settings import Settings
+from pipelines.translator import UNIQUE_ID, model_specs
+from warehouse.connection import open_warehouse, quoted
+from warehouse.writer import writer_lock
+
+
+class ModelsConfig(dg.Config):
+    """Whether to rebuild incremental models from the start."""
+
+    full: bool = False
+
+
+def models_asset(project: ParsedProject) -> dg.AssetsDefinition:
+    """Return the step `models`, which makes one asset per dbt model and one asset check per dbt test."""
+    specs, check_specs = model_specs(project.manifest())
+    models = {str(spec.metadata[UNIQUE_ID]): spec for spec in specs}
+    checks = {str((spec.metadata or {})[UNIQUE_ID]): spec for spec in check_specs}
+
+    @dg.multi_asset(name="models", specs=specs, check_specs=check_specs, pool=WAREHOUSE_POOL)
+    def build_models(
+        context: dg.AssetExecutionContext, config: ModelsConfig, settings: dg.ResourceParam[Settings]
+    ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+        with writer_lock(settings.warehouse_path, purpose="build models"):
+            results = build(project, settings.dbt_folder, full=config.full)
+            built = [result for result in results if result.unique_id in models and result.is_done]
+            row_counts = _count_rows(settings.warehouse_path, built)
+        for result, row_count in zip(built, row_counts, strict=True):
+            yield _materialization(models[result.unique_id], result, row_count)
+        for result in results:
+            if result.unique_id in checks and not result.is_skipped:
+                yield _evaluation(checks[result.unique_id], result)
+        _fail_if_any_failed(results)
+        context.log.info(f"{len(built)} models built, {len(results) - len(built)} tests passed")
+
+    return build_models
+
+
+def _count_rows(warehouse_path: Path, built: Sequence[NodeResult]) -> list[int]:
+    with open_warehouse(warehouse_path) as connection:
+        relations = [f"{quoted(result.schema_name)}.{quoted(result.name)}" for result in built]
+        return [connection.sql(f"FROM {relation} SELECT count(*)").fetchall()[0][0] for relation in relations]
+
+
+def _materialization(spec: dg.AssetSpec, result: NodeResult, row_count: int) -> dg.MaterializeResult[None]:
+    metadata = {"dagster/row_count": row_count, "duration_seconds": result.duration_seconds}
+    return dg.MaterializeResult(asset_key=spec.key, metadata=metadata)
+
+
+def _evaluation(spec: dg.AssetCheckSpec, result: NodeResult) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        check_name=spec.name,
+        asset_key=spec.asset_key,
+        passed=result.is_done,
+        severity=dg.AssetCheckSeverity.WARN if result.status == "warn" else dg.AssetCheckSeverity.ERROR,
+        description=result.message or None,
+        metadata={"failed_row_count": result.failure_count or 0, "duration_seconds": result.duration_seconds},
+    )
+
+
+def _fail_if_any_failed(results: Sequence[NodeResult]) -> None:
+    failed = [result for result in results if result.is_failed]
+    if not failed:
+        return
+    skipped = [result.name for result in results if result.is_skipped and result.kind == "model"]
+    raise dg.Failure(
+        description="; ".join(f"{result.kind} {result.name}: {result.message}" for result in failed),
+        metadata={"failed": [result.name for result in failed], "not_built": skipped},
+        allow_retries=False,
+    )

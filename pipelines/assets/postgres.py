@@ -1,0 +1,22 @@
+"""Where the path begins in the graph: the tables of Postgres. Others write them; nothing here reads or makes them."""
+
+from collections.abc import Mapping
+
+import dagster as dg
+
+GROUP = "postgres"
+OWNERS = ["team:operations"]
+
+
+def postgres_assets(tables: Mapping[str, str]) -> list[dg.AssetSpec]:
+    """Return an external asset per table; `tables` gives each name and what it holds."""
+    return [
+        dg.AssetSpec(
+            key=[GROUP, table],
+            group_name=GROUP,
+            owners=OWNERS,
+            kinds={"postgres"},
+            description=f"{description} Written by the ingest app; the newest rows, before anything is loaded.",
+        )
+        for table, description in tables.items()
+    ]

@@ -1,0 +1,52 @@
+"""Last step of a refresh: the marts, copied into the file that people read, swapped in whole.
+
+It runs only where all models were built and no check of severity error failed: else the old file stays.
+How the file is made and checked is in `warehouse.publish`.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import dagster as dg
+
+from pipelines.assets.load import WAREHOUSE_POOL
+from pipelines.assets.postgres import OWNERS
+from pipelines.settings import Settings
+from warehouse.publish import publish
+
+GROUP = "published"
+KEY = dg.AssetKey([GROUP, "analytics"])
+
+
+def publish_asset(marts: Sequence[dg.AssetKey]) -> dg.AssetsDefinition:
+    """Return the step `publish`, downstream of all `marts`."""
+
+    @dg.asset(
+        key=KEY,
+        deps=marts,
+        group_name=GROUP,
+        owners=OWNERS,
+        kinds={"duckdb", "file"},
+        pool=WAREHOUSE_POOL,
+        description="The file `analytics.duckdb` with all marts: what analysts and the admin page open, read-only. "
+        "Replaced in one step, and only when every model was built and every check passed.",
+    )
+    def publish_analytics(settings: dg.ResourceParam[Settings]) -> dg.MaterializeResult[None]:
+        tables = publish(settings.warehouse_path, settings.published_path)
+        return dg.MaterializeResult(
+            metadata={
+                "dagster/row_count": sum(table.row_count for table in tables),
+                "path": dg.MetadataValue.path(settings.published_path),
+                "tables": dg.MetadataValue.table(
+                    [dg.TableRecord({"table": table.table_name, "rows": table.row_count}) for table in tables]
+                ),
+            }
+        )
+
+    return publish_analytics
+
+
+def row_counts(metadata: Mapping[str, dg.MetadataValue[object]]) -> dict[str, int]:
+    """Return rows per published table, from the metadata of a materialization."""
+    tables = metadata["tables"]
+    assert isinstance(tables, dg.TableMetadataValue)
+    return {str(record.data["table"]): int(record.data["rows"]) for record in tables.records}

@@ -1,0 +1,177 @@
+"""The dbt project as this room uses it: parsed once per change of its files, built in process.
+
+dbt's own command takes 8 to 12 s, most of it start-up and parsing; in process with a parsed project a build
+that has nothing new takes a second or two. No Dagster here, and no SQL: that is `transforms/`.
+"""
+
+import fcntl
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+from dbt.cli.main import dbtRunner, dbtRunnerResult
+from dbt.contracts.graph.manifest import Manifest
+from dbt.contracts.results import RunExecutionResult
+from dbt.parser.manifest import extended_mashumuro_decoder
+from dbt.version import __version__ as dbt_version
+
+from pipelines.errors import BuildFailed, ModelsUnreadable
+
+TRANSFORMS = Path(__file__).parents[1] / "transforms"
+QUIET = ("--log-level", "none", "--log-level-file", "info", "--no-send-anonymous-usage-stats")
+
+
+@dataclass(frozen=True)
+class NodeResult:
+    """What became of one model or test. `failure_count`: rows that a test found, else None."""
+
+    unique_id: str
+    name: str
+    kind: str
+    schema_name: str
+    status: str
+    message: str
+    failure_count: int | None
+    duration_seconds: float
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the model was built, the test found nothing."""
+        return self.status in {"success", "pass"}
+
+    @property
+    def is_skipped(self) -> bool:
+        """Whether it was not tried, because something before it failed."""
+        return self.status == "skipped"
+
+    @property
+    def is_failed(self) -> bool:
+        """Whether it stops the publishing: a model with an error, a test of severity error that found rows."""
+        return not (self.is_done or self.is_skipped or self.status == "warn")
+
+
+@dataclass(frozen=True)
+class ParsedProject:
+    """The project as dbt parsed it; `folder` holds manifest.json and dbt's own binary form of it."""
+
+    folder: Path
+
+    def manifest(self) -> Mapping[str, Any]:
+        """Return dbt's manifest (schema v12) as plain data."""
+        manifest: Mapping[str, Any] = json.loads((self.folder / "manifest.json").read_bytes())
+        return manifest
+
+    def for_dbt(self) -> Manifest:
+        """Return the manifest as dbt wants it, so that it need not parse again."""
+        packed = (self.folder / "partial_parse.msgpack").read_bytes()
+        return Manifest.from_msgpack(packed, decoder=extended_mashumuro_decoder)
+
+
+def parse(dbt_folder: Path, transforms: Path = TRANSFORMS) -> ParsedProject:
+    """Return the parsed project, parsing only where its files or dbt changed since the last time.
+
+    Several processes may ask at once (web server, daemon, runs): one parses, the others wait. The result is kept
+    under the hash of the files, so that a run never sees half of it. Raises ModelsUnreadable.
+    """
+    folder = dbt_folder / "parsed" / _fingerprint(transforms)
+    with _alone(dbt_folder / "parsed.lock"):
+        if not folder.is_dir():
+            _parse_into(folder, dbt_folder, transforms)
+    return ParsedProject(folder)
+
+
+def build(
+    project: ParsedProject, dbt_folder: Path, *, full: bool = False, transforms: Path = TRANSFORMS
+) -> list[NodeResult]:
+    """Build all models and run their data tests, in order; what depends on a failed one is skipped.
+
+    The caller holds the writer's lock of the warehouse. `full` rebuilds incremental models from the start. Unit
+    tests are for those who change models, not for each refresh. Returns one result a node, failed ones included.
+    Raises BuildFailed where dbt could not start at all.
+    """
+    arguments = ["build", "--exclude-resource-type", "unit_test", *(["--full-refresh"] if full else [])]
+    try:
+        outcome = _invoke(arguments, dbt_folder, dbt_folder / "target", transforms, project.for_dbt())
+    finally:
+        # dbt keeps its DuckDB file open in this process, which would lock out the next writer
+        DuckDBConnectionManager.close_all_connections()
+    if not isinstance(outcome.result, RunExecutionResult):
+        raise BuildFailed(one_line(str(outcome.exception)))
+    return [
+        NodeResult(
+            unique_id=result.node.unique_id,
+            name=result.node.name,
+            kind=str(result.node.resource_type),
+            schema_name=result.node.schema,
+            status=str(result.status),
+            message=one_line(result.message or ""),
+            failure_count=result.failures,
+            duration_seconds=result.execution_time,
+        )
+        for result in outcome.result.results
+    ]
+
+
+def one_line(message: str) -> str:
+    """Return dbt's message without the heading that repeats the node, on one line."""
+    lines = [line.strip() for line in message.strip().splitlines()]
+    if len(lines) > 1 and " in model " in f" {lines[0]} ":
+        lines = lines[1:]
+    return " ".join(line for line in lines if line and not line.startswith("compiled code at"))
+
+
+def _fingerprint(transforms: Path) -> str:
+    digest = hashlib.sha256(dbt_version.encode())
+    for path in sorted(_sources(transforms)):
+        digest.update(str(path.relative_to(transforms)).encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
+
+
+def _sources(transforms: Path) -> Iterator[Path]:
+    made_by_dbt = {"target", "logs"}
+    for path in transforms.rglob("*"):
+        if path.is_file() and path.relative_to(transforms).parts[0] not in made_by_dbt:
+            yield path
+
+
+def _parse_into(folder: Path, dbt_folder: Path, transforms: Path) -> None:
+    scratch = folder.with_name(".parsing")
+    shutil.rmtree(scratch, ignore_errors=True)
+    outcome = _invoke(["parse"], dbt_folder, scratch, transforms)
+    if not outcome.success:
+        raise ModelsUnreadable(transforms, one_line(str(outcome.exception)))
+    for old in folder.parent.iterdir():
+        if old != scratch:
+            shutil.rmtree(old)
+    scratch.rename(folder)
+
+
+def _invoke(
+    arguments: Sequence[str],
+    dbt_folder: Path,
+    target: Path,
+    transforms: Path,
+    manifest: Manifest | None = None,
+) -> dbtRunnerResult:
+    folders = {
+        "--project-dir": transforms,
+        "--profiles-dir": transforms,
+        "--target-path": target,
+        "--log-path": dbt_folder / "logs",
+    }
+    options = [str(part) for option in folders.items() for part in option]
+    return dbtRunner(manifest=manifest).invoke([*QUIET, *arguments, *options])
+
+
+@contextmanager
+def _alone(lock_path: Path) -> Iterator[None]:
+    lock_path.parent.mkdir(parents=True, exist_ok=True)
+    with lock_path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

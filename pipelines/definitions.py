@@ -1,0 +1,48 @@
+"""What Dagster loads (`workspace.yaml`): all assets, checks, jobs and schedules, put together. No logic here."""
+
+import dagster as dg
+
+from pipelines.assets.load import load_asset
+from pipelines.assets.models import models_asset
+from pipelines.assets.postgres import postgres_assets
+from pipelines.assets.publish import publish_asset
+from pipelines.assets.retention import event_partitions, expired_live_sessions, forgotten_runs
+from pipelines.dbt_project import parse
+from pipelines.jobs import JOBS, SCHEDULES
+from pipelines.settings import Settings, adopt, load_settings
+from pipelines.translator import source_descriptions
+from warehouse.tables import TABLES
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """Return the definitions for the settings in the environment. Raises SettingsMissing, ModelsUnreadable."""
+    return build_defs(load_settings())
+
+
+def build_defs(settings: Settings) -> dg.Definitions:
+    """Return the definitions for `settings`; parses the dbt project where its files changed.
+
+    Raises ModelsUnreadable.
+    """
+    adopt(settings.environment)
+    project = parse(settings.dbt_folder)
+    descriptions = source_descriptions(project.manifest())
+    tables = {table.name: descriptions[table.name] for table in TABLES}
+    models = models_asset(project)
+    marts = [key for key, group in models.group_names_by_key.items() if group == "marts"]
+    return dg.Definitions(
+        assets=[
+            *postgres_assets(tables),
+            load_asset(tables),
+            models,
+            publish_asset(sorted(marts)),
+            expired_live_sessions,
+            event_partitions,
+            forgotten_runs,
+        ],
+        jobs=JOBS,
+        schedules=SCHEDULES,
+        resources={"settings": settings},
+        executor=dg.in_process_executor,
+    )

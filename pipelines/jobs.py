@@ -1,0 +1,74 @@
+"""The jobs an operator can start, and when they start by themselves. Each is a named selection with a sentence."""
+
+from typing import Any
+
+import dagster as dg
+
+from pipelines.assets import retention
+
+REFRESH = "refresh"
+_EVERY_FIVE_MINUTES = "*/5 * * * *"
+_THE_PATH = dg.AssetSelection.all() - dg.AssetSelection.groups(retention.GROUP)
+
+
+def refresh_config(*, full: bool = False, compare_keys: bool = False) -> dict[str, Any]:
+    """Return the run config of `refresh`: what `LoadConfig` and `ModelsConfig` say of these words."""
+    return {
+        "ops": {
+            "load": {"config": {"full": full, "compare_keys": compare_keys}},
+            "models": {"config": {"full": full}},
+        }
+    }
+
+
+refresh = dg.define_asset_job(
+    REFRESH,
+    selection=_THE_PATH,
+    description="Loads what is new, builds and checks the models, and swaps in the published file.",
+)
+
+compare_keys = dg.define_asset_job(
+    "compare_keys",
+    selection=_THE_PATH,
+    config=refresh_config(compare_keys=True),
+    description="A refresh that also finds rows deleted in Postgres, by comparing the keys of the state tables.",
+)
+
+cleanup_live_sessions = dg.define_asset_job(
+    "cleanup_live_sessions",
+    selection=[retention.expired_live_sessions],
+    description="Deletes live sessions whose last heartbeat is too old, and reports how many.",
+)
+
+make_partitions = dg.define_asset_job(
+    "make_partitions",
+    selection=[retention.event_partitions],
+    description="Makes the daily partitions of the event tables ahead, so that no event is ever refused.",
+)
+
+forget_runs = dg.define_asset_job(
+    "forget_runs",
+    selection=[retention.forgotten_runs],
+    description="Forgets finished runs that are too old to look back on, so that Dagster's tables stay small.",
+)
+
+JOBS = (refresh, compare_keys, cleanup_live_sessions, make_partitions, forget_runs)
+
+
+def _schedule(job: "dg.UnresolvedAssetJobDefinition", cron: str, description: str) -> dg.ScheduleDefinition:
+    return dg.ScheduleDefinition(
+        job=job,
+        cron_schedule=cron,
+        execution_timezone="UTC",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description=description,
+    )
+
+
+SCHEDULES = (
+    _schedule(refresh, _EVERY_FIVE_MINUTES, "Every five minutes: reports are at most that old."),
+    _schedule(compare_keys, "17 2 * * *", "Each night at 02:17 UTC, when few look."),
+    _schedule(cleanup_live_sessions, _EVERY_FIVE_MINUTES, "Every five minutes: who left is soon not counted."),
+    _schedule(make_partitions, "7 0 * * *", "Each day at 00:07 UTC, two weeks ahead."),
+    _schedule(forget_runs, "37 3 * * *", "Each night at 03:37 UTC."),
+)

@@ -1,0 +1,88 @@
+"""A refresh in the foreground: the job `refresh`, run in this process and recorded where operators look.
+
+For the command line; the schedule starts the same job by itself. No steps here: they are in `pipelines.assets`.
+"""
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import dagster as dg
+
+from pipelines.assets import publish
+from pipelines.definitions import build_defs
+from pipelines.errors import RefreshFailed
+from pipelines.jobs import REFRESH, refresh_config
+from pipelines.settings import adopt, load_settings
+from pipelines.translator import SOURCE
+
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+@dataclass(frozen=True)
+class RefreshSummary:
+    """What moved: new rows per raw table, rows per model, rows per published table; the run's id in the UI."""
+
+    loaded_row_counts: Mapping[str, int]
+    model_row_counts: Mapping[str, int]
+    published_row_counts: Mapping[str, int]
+    run_id: str
+    duration_seconds: float
+
+
+def refresh_now(environment: Mapping[str, str], *, full: bool = False) -> RefreshSummary:
+    """Run the job `refresh` here and now; nothing is printed, and the run is in the UI like any other.
+
+    `environment` is what `footfall.dagster_home.dagster_environment` returned; this process adopts it. `full` loads
+    and builds everything again. Raises RefreshFailed, which names the step and what is wrong there.
+    """
+    adopt(environment)
+    settings = load_settings()
+    job = build_defs(settings).resolve_job_def(REFRESH)
+    started_at = time.monotonic()
+    with dg.DagsterInstance.from_config(str(settings.dagster_folder)) as instance:
+        result = job.execute_in_process(
+            {**refresh_config(full=full), **_QUIET}, instance=instance, raise_on_error=False
+        )
+    if not result.success:
+        raise RefreshFailed(*_first_failure(result), run_id=result.run_id)
+    made = list(_materializations(result))
+    return RefreshSummary(
+        loaded_row_counts={key.path[1]: _count(data, "loaded_row_count") for key, data in made if _is_raw(key)},
+        model_row_counts={key.path[0]: _count(data) for key, data in made if len(key.path) == 1},
+        published_row_counts=next(publish.row_counts(data) for key, data in made if key == publish.KEY),
+        run_id=result.run_id,
+        duration_seconds=time.monotonic() - started_at,
+    )
+
+
+Metadata = Mapping[str, dg.MetadataValue[object]]
+
+
+def _materializations(result: dg.ExecuteInProcessResult) -> Iterator[tuple[dg.AssetKey, Metadata]]:
+    for event in result.all_events:
+        if event.is_step_materialization:
+            materialization = event.step_materialization_data.materialization
+            yield materialization.asset_key, materialization.metadata
+
+
+def _is_raw(key: dg.AssetKey) -> bool:
+    return key.path[0] == SOURCE
+
+
+def _count(metadata: Metadata, name: str = "dagster/row_count") -> int:
+    return int(str(metadata[name].value))
+
+
+def _first_failure(result: dg.ExecuteInProcessResult) -> tuple[str, str]:
+    """Return the failed step and its error: the words of the step's own failure, or of what it ran into."""
+    event = next(event for event in result.all_events if event.is_step_failure)
+    failure = event.step_failure_data
+    if failure.user_failure_data and failure.user_failure_data.description:
+        return event.step_key or REFRESH, failure.user_failure_data.description
+    error = failure.error
+    while error and error.cause:
+        error = error.cause
+    # "package.errors.Kind: message\n"
+    message = (error.message if error else "no reason given").strip()
+    return event.step_key or REFRESH, message.partition(": ")[2] or message

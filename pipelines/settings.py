@@ -1,0 +1,70 @@
+"""What the orchestration is told by its environment: read once, checked, frozen, passed down.
+
+The only module of this room that reads or writes the environment. No paths are made here.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from pipelines.errors import SettingsInvalid, SettingsMissing
+
+
+class Settings(BaseSettings):
+    """FOOTFALL_HOME (default `.footfall` in the working folder) and DATABASE_URL (a libpq URL, required)."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore")
+
+    footfall_home: Path = Path(".footfall")
+    database_url: str = Field(repr=False, min_length=1)
+
+    @field_validator("footfall_home")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.absolute()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The same settings as an environment, for what reads nothing else: dbt's profile, child processes."""
+        return {"FOOTFALL_HOME": str(self.footfall_home), "DATABASE_URL": self.database_url}
+
+    @property
+    def warehouse_path(self) -> Path:
+        """The file that one process at a time writes."""
+        return self.footfall_home / "warehouse" / "warehouse.duckdb"
+
+    @property
+    def published_path(self) -> Path:
+        """The file that people read."""
+        return self.footfall_home / "warehouse" / "analytics.duckdb"
+
+    @property
+    def dbt_folder(self) -> Path:
+        """Where dbt leaves what it makes: the parsed project, compiled SQL, its log."""
+        return self.footfall_home / "dbt"
+
+    @property
+    def dagster_folder(self) -> Path:
+        """The home of the Dagster instance: its `dagster.yaml`, logs of runs."""
+        return self.footfall_home / "dagster"
+
+
+def load_settings() -> Settings:
+    """Read the settings from the environment.
+
+    Raises SettingsMissing, which names all that are missing at once, or SettingsInvalid.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        names = [str(problem["loc"][0]).upper() for problem in error.errors()]
+        missing = [str(problem["loc"][0]).upper() for problem in error.errors() if problem["type"] == "missing"]
+        raise (SettingsMissing(missing) if missing else SettingsInvalid(names)) from None
+
+
+def adopt(environment: Mapping[str, str]) -> None:
+    """Make `environment` this process's own: Dagster's instance and dbt's profile read theirs from it only."""
+    os.environ.update(environment)
