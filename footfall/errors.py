@@ -8,6 +8,13 @@ class FootfallError(Exception):
         return (type(self).__doc__ or "").format(**vars(self))
 
 
+class WrongSetting(FootfallError):
+    """wrong setting in the environment: {faults}"""
+
+    def __init__(self, faults: str) -> None:
+        self.faults = faults
+
+
 class HomeNotWritable(FootfallError):
     """cannot write to the home folder {home}: {reason} (choose another with --home or FOOTFALL_HOME)"""
 
@@ -15,8 +22,43 @@ class HomeNotWritable(FootfallError):
         self.home, self.reason = home, reason
 
 
+class HomeInUse(FootfallError):
+    """footfall is already up on {home} (process {pid}): stop it first, or choose another with --home"""
+
+    def __init__(self, home: object, pid: str) -> None:
+        self.home, self.pid = home, pid
+
+
 class EmbeddedPostgresFailed(FootfallError):
     """the embedded Postgres did not start: {reason} (its log: {log})"""
 
     def __init__(self, reason: str, log: object) -> None:
         self.reason, self.log = reason, log
+
+
+class PortTaken(FootfallError):
+    """port {port} of 127.0.0.1 is taken, {name} needs it: stop what listens there, or set {variable}"""
+
+    def __init__(self, port: int, name: str, variable: str) -> None:
+        self.port, self.name, self.variable = port, name, variable
+
+
+class ChildNotReady(FootfallError):
+    """{name} did not answer within {seconds:.0f} s: read {log}"""
+
+    def __init__(self, name: str, seconds: float, log: object) -> None:
+        self.name, self.seconds, self.log = name, seconds, log
+
+
+class NoSuchKey(FootfallError):
+    """there is no key {key_id} that still works: see `footfall keys list`"""
+
+    def __init__(self, key_id: int) -> None:
+        self.key_id = key_id
+
+
+class DagsterStorageUnreachable(FootfallError):
+    """cannot make the schema {schema} for Dagster: {reason} (check DATABASE_URL and the rights of its user)"""
+
+    def __init__(self, schema: str, reason: str) -> None:
+        self.schema, self.reason = schema, reason

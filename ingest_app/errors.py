@@ -27,3 +27,47 @@ class SchemaNotMigrated(IngestError):
 
     def __init__(self, found: str, newest: str) -> None:
         self.found, self.newest = found, newest
+
+
+class RequestRefused(IngestError):
+    """{message}"""
+
+    status = 400
+    code = "bad_request"
+
+    def __init__(self, message: str, field: str | None = None) -> None:
+        self.message, self.field = message, field
+
+
+class InvalidRecord(RequestRefused):
+    """{message}"""
+
+    code = "invalid_record"
+
+
+class BodyTooLarge(RequestRefused):
+    """{message}"""
+
+    status = 413
+    code = "too_large"
+
+
+class NotAuthenticated(RequestRefused):
+    """{message}"""
+
+    status = 401
+    code = "not_authenticated"
+
+
+class NotAllowed(RequestRefused):
+    """{message}"""
+
+    status = 403
+    code = "not_allowed"
+
+
+class NotFound(RequestRefused):
+    """{message}"""
+
+    status = 404
+    code = "not_found"

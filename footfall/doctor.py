@@ -1,0 +1,159 @@
+"""What `footfall doctor` looks at: one function a question, one finding an answer. It changes nothing that stays."""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from psycopg.errors import CheckViolation
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import IntegrityError
+
+from footfall.settings import Settings
+from ingest_app.migrate import PARTITION_DAYS_AHEAD
+from ingest_app.schema import EVENT_TABLES, metadata
+
+LEAST_FREE_BYTES = 1_000_000_000
+LEAST_DAYS_AHEAD = 3
+# the schedule runs every 5 minutes: rows that are stale for this long were missed by it
+CLEANUP_GRACE = timedelta(minutes=15)
+LATE_REFRESH = timedelta(minutes=20)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the report: what was looked at, whether it is well, what was found, what to do."""
+
+    item: str
+    is_well: bool
+    found: str
+    advice: str = ""
+
+
+def checklist(connection: Connection, cleanup_schedule: str | None) -> Iterator[Finding]:
+    """Answer the checklist of the second seed, in its own words. `cleanup_schedule` is the cron string, if any."""
+    yield _compare("All tables created successfully", _expected_tables(), _names(connection, TABLES), "tables")
+    yield _compare("Indexes verified", _expected_indexes(), _names(connection, INDEXES), "indexes")
+    yield _json_meta(connection)
+    yield _cleanup(connection, cleanup_schedule)
+    yield _atomic_updates(connection)
+
+
+def health(connection: Connection, settings: Settings) -> Iterator[Finding]:
+    """Look at what the checklist leaves out."""
+    yield _compare("columns", _expected_columns(), _names(connection, COLUMNS), "columns")
+    yield _settings(connection)
+    yield _partitions(connection)
+    yield _warehouse(settings.published_path)
+    yield _disk(settings.home)
+
+
+TABLES = "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')"
+INDEXES = """
+    SELECT i.relname FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid
+    WHERE i.relnamespace = 'public'::regnamespace AND x.indisvalid
+"""
+COLUMNS = "SELECT table_name || '.' || column_name FROM information_schema.columns WHERE table_schema = 'public'"
+STALE = """
+    SELECT count(*) FROM tracking_live_sessions WHERE last_heartbeat < now() - :grace - make_interval(
+        mins => (SELECT setting_value::int FROM admin_settings WHERE setting_key = 'live_session_timeout_minutes'))
+"""
+LAST_PARTITION = """
+    SELECT min(last) FROM (
+        SELECT inhparent, max(right(inhrelid::regclass::text, 8)) AS last FROM pg_inherits
+        WHERE inhparent = ANY (CAST(:parents AS regclass[])) GROUP BY inhparent) AS each
+"""
+
+
+def _compare(item: str, expected: set[str], found: set[str], what: str) -> Finding:
+    missing = sorted(expected - found)
+    if missing:
+        return Finding(item, False, f"missing {what}: {', '.join(missing)}", "run `footfall migrate`")
+    return Finding(item, True, f"{len(expected)} {what}, all there")
+
+
+def _expected_tables() -> set[str]:
+    return set(metadata.tables)
+
+
+def _expected_indexes() -> set[str]:
+    return {str(index.name) for table in metadata.tables.values() for index in table.indexes}
+
+
+def _expected_columns() -> set[str]:
+    return {f"{table.name}.{column.name}" for table in metadata.tables.values() for column in table.columns}
+
+
+def _names(connection: Connection, query: str) -> set[str]:
+    return set(connection.execute(text(query)).scalars())
+
+
+def _json_meta(connection: Connection) -> Finding:
+    query = "SELECT data_type FROM information_schema.columns WHERE table_name = :t AND column_name = 'meta'"
+    found = connection.execute(text(query), {"t": "tracking_events"}).scalar()
+    return Finding(
+        "JSON meta support enabled", found == "jsonb", f"tracking_events.meta is {found}", "run `footfall migrate`"
+    )
+
+
+def _cleanup(connection: Connection, schedule: str | None) -> Finding:
+    item = "Cron job defined for live session cleanup"
+    if schedule is None:
+        return Finding(item, False, "no schedule", "the schedule cleanup_live_sessions is gone from the pipelines")
+    stale: int = connection.execute(text(STALE), {"grace": CLEANUP_GRACE}).scalar_one()
+    found = f"schedule {schedule}; {stale} rows overdue"
+    return Finding(item, stale == 0, found, "start `footfall up`, and look at cleanup_live_sessions in the Dagster UI")
+
+
+def _atomic_updates(connection: Connection) -> Finding:
+    """Try it: a redeem of more than the balance must fail whole, its log row included. All is rolled back."""
+    item = "Points & credits atomic updates tested"
+    outer = connection.begin_nested()
+    connection.execute(text("INSERT INTO user_points (user_id, points) VALUES (-1, 10)"))
+    try:
+        with connection.begin_nested():
+            log = "INSERT INTO user_point_logs (user_id, action, points) VALUES (-1, 'redeem', 11)"
+            connection.execute(text(log))
+            connection.execute(text("UPDATE user_points SET points = points - 11 WHERE user_id = -1"))
+        refused = False
+    except IntegrityError as error:
+        refused = isinstance(error.orig, CheckViolation)
+    left: int = connection.execute(text("SELECT count(*) FROM user_point_logs WHERE user_id = -1")).scalar_one()
+    outer.rollback()
+    found = "tried: an overdraft is refused, and its log row goes with it"
+    if refused and not left:
+        return Finding(item, True, found)
+    return Finding(
+        item, False, "an overdraft went through", "run `footfall migrate`: a CHECK of user_points is missing"
+    )
+
+
+def _settings(connection: Connection) -> Finding:
+    needed = {"tracking_enabled", "points_enabled", "live_session_timeout_minutes"}
+    found = _names(connection, "SELECT setting_key FROM admin_settings")
+    return _compare("settings", needed | {"archive_after_days", "points_per_credit"}, found, "settings")
+
+
+def _partitions(connection: Connection) -> Finding:
+    parents = [table.name for table in EVENT_TABLES]
+    last = connection.execute(text(LAST_PARTITION), {"parents": parents}).scalar()
+    if last is None:
+        return Finding("partitions", False, "none", "run `footfall migrate`")
+    ahead = (datetime.strptime(last, "%Y%m%d").replace(tzinfo=UTC) - datetime.now(UTC)).days + 1
+    found = f"made {ahead} days ahead (usually {PARTITION_DAYS_AHEAD})"
+    return Finding("partitions", ahead >= LEAST_DAYS_AHEAD, found, "run `footfall migrate`")
+
+
+def _warehouse(published_path: Path) -> Finding:
+    if not published_path.exists():
+        return Finding("warehouse", True, "nothing published yet: run `footfall refresh`")
+    age = datetime.now(UTC) - datetime.fromtimestamp(published_path.stat().st_mtime, UTC)
+    found = f"published {int(age.total_seconds() // 60)} minutes ago"
+    return Finding("warehouse", age < LATE_REFRESH, found, "run `footfall refresh`, or start `footfall up`")
+
+
+def _disk(home: Path) -> Finding:
+    free = shutil.disk_usage(home).free
+    found = f"{free / 1e9:.1f} GB free in {home}"
+    return Finding("disk", free > LEAST_FREE_BYTES, found, f"make room: {LEAST_FREE_BYTES / 1e9:.0f} GB is the least")

@@ -1,0 +1,70 @@
+"""What the command line is told: home folder, database, ports, secret. No other module of it reads the environment."""
+
+import secrets
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from footfall.errors import HomeNotWritable, WrongSetting
+
+
+class Settings(BaseSettings):
+    """The environment of INTERFACES.md; every value has a default that works on a fresh machine."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True, env_ignore_empty=True)
+
+    home: Path = Field(Path(".footfall"), validation_alias="FOOTFALL_HOME")
+    database_url: str | None = Field(None, validation_alias="DATABASE_URL")
+    ingest_port: int = Field(8000, validation_alias="FOOTFALL_INGEST_PORT", ge=1, le=65535)
+    admin_port: int = Field(8001, validation_alias="FOOTFALL_ADMIN_PORT", ge=1, le=65535)
+    dagster_port: int = Field(3000, validation_alias="FOOTFALL_DAGSTER_PORT", ge=1, le=65535)
+    secret: str | None = Field(None, validation_alias="FOOTFALL_SECRET")
+
+    @property
+    def warehouse_path(self) -> Path:
+        """The DuckDB file that one process writes."""
+        return self.home / "warehouse" / "warehouse.duckdb"
+
+    @property
+    def published_path(self) -> Path:
+        """The DuckDB file that everybody reads."""
+        return self.home / "warehouse" / "analytics.duckdb"
+
+
+def load_settings(home: Path | None = None) -> Settings:
+    """Read the environment; `home` (the option `--home`) goes before it. The home folder is made, its path absolute.
+
+    Raises WrongSetting, which names all wrong ones, and HomeNotWritable.
+    """
+    given: dict[str, Any] = {"home": home} if home else {}
+    try:
+        settings = Settings(**given)
+    except ValidationError as error:
+        faults = (f"{fault['loc'][0]}: {fault['msg']}" for fault in error.errors())
+        raise WrongSetting("; ".join(faults)) from None
+    settings = settings.model_copy(update={"home": settings.home.expanduser().absolute()})
+    _make_home(settings.home)
+    return settings
+
+
+def read_secret(settings: Settings) -> str:
+    """Return the key of the IP hashes: the one given, else the home folder's, made at first use (mode 0600)."""
+    if settings.secret:
+        return settings.secret
+    path = settings.home / "secret"
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_text(secrets.token_hex(32))
+    return path.read_text().strip()
+
+
+def _make_home(home: Path) -> None:
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        probe = home / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise HomeNotWritable(home, error.strerror or str(error)) from None

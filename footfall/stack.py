@@ -1,0 +1,182 @@
+"""The local stack: a database, the schema, and the children that make footfall, up together and down together."""
+
+import fcntl
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Engine
+
+from footfall.dagster_home import prepare_dagster_home
+from footfall.errors import HomeInUse
+from footfall.postgres import embedded_postgres
+from footfall.processes import Child, require_free_port, stop_all
+from footfall.settings import Settings, read_secret
+from ingest_app.database import connect, make_engine
+from ingest_app.migrate import migrate
+
+WORKSPACE = Path(__file__).parents[1] / "workspace.yaml"
+INGEST_WORKERS = 2
+READY_SECONDS = 90.0
+WATCH_SECONDS = 0.5
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """What runs, and where."""
+
+    settings: Settings
+    database_url: str
+    ingest_url: str
+    admin_url: str
+    dagster_url: str
+
+
+@contextmanager
+def open_database(settings: Settings) -> Iterator[str]:
+    """Yield the URL of the database: the server that DATABASE_URL names, else the home folder's embedded one."""
+    if settings.database_url:
+        yield settings.database_url
+        return
+    with embedded_postgres(settings.home / "postgres") as url:
+        yield url
+
+
+@contextmanager
+def open_engine(settings: Settings) -> Iterator[Engine]:
+    """Yield an engine on the database, for a command that needs a few queries."""
+    with open_database(settings) as url:
+        engine = make_engine(url)
+        try:
+            yield engine
+        finally:
+            engine.dispose()
+
+
+@contextmanager
+def running_stack(settings: Settings, stop: threading.Event) -> Iterator[Stack]:
+    """Bring all up, yield once everything answers, and take all down at the end, whatever that end is.
+
+    `stop` is set by Ctrl-C and SIGTERM, also while it comes up. Raises what keeps it from coming up:
+    PortTaken, HomeInUse, DatabaseUnreachable, SchemaTooNew, ChildNotReady.
+    """
+    with _only_one(settings.home), _signals_set(stop):
+        _require_ports(settings)
+        with open_database(settings) as database_url:
+            _migrate(database_url)
+            children = _children(settings, database_url)
+            watcher = threading.Thread(target=_watch, args=(children, stop), name="watch children")
+            try:
+                for child in children:
+                    child.start()
+                for child in children:
+                    child.wait_ready(READY_SECONDS)
+                watcher.start()
+                yield Stack(settings, database_url, *(_url(port) for port in _ports(settings)))
+            finally:
+                stop.set()
+                if watcher.ident:
+                    watcher.join()
+                stop_all(children)
+
+
+def _migrate(database_url: str) -> None:
+    engine = make_engine(database_url)
+    try:
+        with connect(engine) as connection:
+            migrate(connection)
+    finally:
+        engine.dispose()
+
+
+def _children(settings: Settings, database_url: str) -> list[Child]:
+    env = {
+        **os.environ,
+        "FOOTFALL_SECRET": read_secret(settings),
+        **prepare_dagster_home(settings.home, database_url),
+    }
+    ingest, admin, dagster = (_url(port) for port in _ports(settings))
+    workspace = ("-w", str(WORKSPACE))
+    web = (_program("dagster-webserver"), "-h", "127.0.0.1", "-p", str(settings.dagster_port), *workspace)
+    return [
+        _web_app(settings, env, "ingest", "ingest_app.app:create_app", settings.ingest_port, f"{ingest}/healthz"),
+        _web_app(settings, env, "admin", "admin_app.app:create_app", settings.admin_port, f"{admin}/healthz"),
+        Child("dagster-webserver", web, env, _log(settings, "dagster-webserver"), f"{dagster}/server_info"),
+        Child("dagster-daemon", (_program("dagster-daemon"), "run", *workspace), env, _log(settings, "dagster-daemon")),
+    ]
+
+
+def _web_app(settings: Settings, env: Mapping[str, str], name: str, target: str, port: int, ready: str) -> Child:
+    workers = INGEST_WORKERS if name == "ingest" else 1
+    command = (
+        *(_program("granian"), "--interface", "wsgi", "--factory", target),
+        *("--host", "127.0.0.1", "--port", str(port)),
+        *("--workers", str(workers), "--respawn-failed-workers"),
+    )
+    return Child(name, command, env, _log(settings, name), ready)
+
+
+def _program(name: str) -> str:
+    """Find a console script of this very environment, activated or not."""
+    return str(Path(sys.executable).with_name(name))
+
+
+def _log(settings: Settings, name: str) -> Path:
+    return settings.home / "logs" / f"{name}.log"
+
+
+def _ports(settings: Settings) -> tuple[int, int, int]:
+    return settings.ingest_port, settings.admin_port, settings.dagster_port
+
+
+def _url(port: int) -> str:
+    return f"http://127.0.0.1:{port}"
+
+
+def _require_ports(settings: Settings) -> None:
+    names = (("ingest", "FOOTFALL_INGEST_PORT"), ("the admin page", "FOOTFALL_ADMIN_PORT"))
+    dagster = ("the Dagster UI", "FOOTFALL_DAGSTER_PORT")
+    for port, (name, variable) in zip(_ports(settings), (*names, dagster), strict=True):
+        require_free_port(port, name, variable)
+
+
+def _watch(children: list[Child], stop: threading.Event) -> None:
+    while not stop.wait(WATCH_SECONDS):
+        for child in children:
+            child.watch()
+
+
+@contextmanager
+def _only_one(home: Path) -> Iterator[None]:
+    """Hold the home folder's lock, which goes with the process. Raises HomeInUse."""
+    with (home / "up.lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise HomeInUse(home, lock.read().strip()) from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+@contextmanager
+def _signals_set(stop: threading.Event) -> Iterator[None]:
+    def on_signal(*_: object) -> None:
+        stop.set()
+
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

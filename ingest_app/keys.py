@@ -1,0 +1,68 @@
+"""API keys: made once, kept as a hash, revoked, never shown again. What a scope may do stands in `app.py`."""
+
+import hashlib
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, func, insert, select, update
+
+from ingest_app.schema import api_keys
+
+SCOPES = ("write", "server", "admin")
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What is known of a key; the key itself is not."""
+
+    id: int
+    scope: str
+    app_name: str | None
+    allowed_origins: tuple[str, ...]
+    created_at: datetime
+    revoked_at: datetime | None
+
+
+def create_key(connection: Connection, scope: str, app_name: str | None = None, origins: Sequence[str] = ()) -> str:
+    """Make a key and return it: this is the only moment at which it can be read."""
+    key = f"ff_{scope}_{secrets.token_urlsafe(32)}"
+    row = {"key_hash": _hash(key), "scope": scope, "app_name": app_name, "allowed_origins": list(origins)}
+    connection.execute(insert(api_keys).values(row))
+    return key
+
+
+def list_keys(connection: Connection) -> list[Key]:
+    """Return every key ever made, the revoked ones too, in the order of their ids."""
+    return [_key(row) for row in connection.execute(_select().order_by(api_keys.c.id)).all()]
+
+
+def revoke_key(connection: Connection, key_id: int) -> bool:
+    """Make a key worthless from now on; false where there is no such key that still works."""
+    statement = (
+        update(api_keys).where(api_keys.c.id == key_id, api_keys.c.revoked_at.is_(None)).values(revoked_at=func.now())
+    )
+    return connection.execute(statement).rowcount > 0
+
+
+def find_key(connection: Connection, key: str) -> Key | None:
+    """Return the key that a request shows, unless it is unknown or revoked."""
+    statement = _select().where(api_keys.c.key_hash == _hash(key), api_keys.c.revoked_at.is_(None))
+    row = connection.execute(statement).one_or_none()
+    return _key(row) if row else None
+
+
+def _hash(key: str) -> str:
+    """A plain SHA-256: the key is 256 random bits, so there is nothing to guess and nothing to salt."""
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def _select() -> Select[Any]:
+    c = api_keys.c
+    return select(c.id, c.scope, c.app_name, c.allowed_origins, c.created_at, c.revoked_at)
+
+
+def _key(row: Row[Any]) -> Key:
+    return Key(row.id, row.scope, row.app_name, tuple(row.allowed_origins), row.created_at, row.revoked_at)
