@@ -1,0 +1,152 @@
+"""A file of records as rows of its kind: columns checked first, then each record, as the HTTP endpoints do.
+
+The file is taken whole or not at all: a record that is not valid refuses it, as history with holes misleads.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, inspect, structs
+from sqlalchemy import Connection
+
+from footfall.importing.errors import ColumnsWrong, RecordsInvalid
+from footfall.importing.event_ids import EventIds
+from footfall.importing.files import require_readable
+from footfall.importing.formats import Fields, FileRow, format_of
+from footfall.importing.source import ROWS_PER_BATCH, Batch
+from ingest_app.kinds import KINDS, Kind, Receipt, Row
+from ingest_app.records import Record
+
+KIND_NAMES = ("activity", "events", "documents", "accounts", "organizations", "subscriptions", "users")
+# it tells how wrong a client's clock is at the moment of sending; in a file there is no such moment
+LEFT_OUT = "sent_at"
+FAULTS_SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class RecordFile:
+    """A file of records of one of KIND_NAMES. `ids` are shared by the files of one import.
+
+    A record without `event_id` gets one by its content, and the nth equal record of all the files its own: parts of
+    one table may hold equal rows that are all meant. `received_at` stands in where `created_at` is absent.
+    """
+
+    path: Path
+    kind_name: str
+    ids: EventIds
+    received_at: datetime
+
+    def check(self) -> None:
+        """Raise FileUnreadable, UnknownFormat, or ColumnsWrong, which names all wrong columns at once."""
+        require_readable(self.path)
+        file_format = format_of(self.path)
+        if file_format.header is not None:
+            kind = KINDS[self.kind_name]
+            header = file_format.header(self.path)
+            if faults := list(_column_faults(header, kind.record)):
+                raise ColumnsWrong(self.path, kind.name, faults, _field_names(kind.record))
+
+    def batches(self) -> Iterator[Batch]:
+        """Read the file. Raises FileUnreadable and RecordsInvalid, which names the first rows that are wrong."""
+        file_format = format_of(self.path)
+        reader = _Reader(KINDS[self.kind_name], self.ids, self.received_at, file_format.is_typed)
+        file_rows = file_format.read(self.path)
+        while chunk := list(islice(file_rows, ROWS_PER_BATCH)):
+            faults: list[str] = []
+            rows = []
+            for file_row in chunk:
+                try:
+                    rows.append(reader.row(file_row))
+                except msgspec.ValidationError as error:
+                    faults.append(f"{file_format.row_word} {file_row.number}: {error}")
+            if faults:
+                shown = faults[:FAULTS_SHOWN] + ["…"] * (len(faults) > FAULTS_SHOWN)
+                raise RecordsInvalid(self.path, shown)
+            yield Batch(rows, len(rows), chunk[-1].share_read)
+
+    def write(self, connection: Connection, batch: Batch) -> int:
+        """Write the rows; for state, what is as it was is not written again and not counted."""
+        return KINDS[self.kind_name].write(connection, batch.rows)
+
+
+class _Reader:
+    """Turns the rows of one file into rows of a table."""
+
+    def __init__(self, kind: Kind, ids: EventIds, received_at: datetime, is_typed: bool) -> None:
+        self._kind, self._ids = kind, ids
+        self._receipt = Receipt(received_at)
+        self._names = frozenset(_field_names(kind.record))
+        self._untyped = {} if is_typed else _readers_of_cells(kind.record)
+
+    def row(self, file_row: FileRow) -> Row:
+        fields = file_row.fields
+        if isinstance(fields, str):
+            raise msgspec.ValidationError(fields)
+        fields.pop(LEFT_OUT, None)
+        if not self._names.issuperset(fields):
+            raise msgspec.ValidationError(f"it has the unknown field {min(set(fields) - self._names)}")
+        for name, read in self._untyped.items():
+            if name in fields:
+                fields[name] = read(fields[name])
+        record = msgspec.convert(fields, self._kind.record)
+        row = self._kind.to_row(record, self._receipt)
+        if "event_id" in row and "event_id" not in fields:
+            row["event_id"] = self._ids.id_of(f"{self._kind.name}\n{_content(record)}")
+        return row
+
+
+def _content(record: Record) -> str:
+    """Write a record so that equal ones read the same, whatever format and time zone they came in."""
+    stated = {
+        name: value.astimezone(UTC) if isinstance(value, datetime) else value
+        for name, value in structs.asdict(record).items()
+        if value is not None and value is not UNSET
+    }
+    return msgspec.json.encode(stated, order="sorted").decode()
+
+
+def _field_names(record: type[Record]) -> list[str]:
+    return [field.name for field in structs.fields(record) if field.name != LEFT_OUT]
+
+
+def _column_faults(header: list[str], record: type[Record]) -> Iterator[str]:
+    needed = [field.name for field in structs.fields(record) if field.required]
+    known = {*_field_names(record), LEFT_OUT}
+    if missing := [name for name in needed if name not in header]:
+        yield f"column missing: {', '.join(missing)}"
+    if unknown := [name for name in header if name not in known]:
+        yield f"column unknown: {', '.join(unknown)}"
+    if twice := sorted({name for name in header if header.count(name) > 1}):
+        yield f"column twice: {', '.join(twice)}"
+
+
+def _readers_of_cells(record: type[Record]) -> Mapping[str, Any]:
+    """Say how to read the cells of a CSV or Parquet file for the fields that are no texts, ids or times."""
+    found = {}
+    info = inspect.type_info(record)
+    for field in getattr(info, "fields", ()):
+        types = field.type.types if isinstance(field.type, inspect.UnionType) else (field.type,)
+        if any(isinstance(one, inspect.IntType) for one in types):
+            found[field.name] = _whole_number
+        elif any(isinstance(one, inspect.DictType) for one in types):
+            found[field.name] = _json_object
+    return found
+
+
+def _whole_number(cell: object) -> object:
+    """Read digits, and floats such as 5.0: a column of integers with gaps is one of floats in many tools."""
+    if isinstance(cell, str) and cell.isascii() and cell.isdigit():
+        return int(cell)
+    return int(cell) if isinstance(cell, float) and cell.is_integer() else cell
+
+
+def _json_object(cell: object) -> Fields | object:
+    try:
+        return msgspec.json.decode(cell) if isinstance(cell, str) else cell
+    except msgspec.DecodeError:
+        return cell
