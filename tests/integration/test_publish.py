@@ -1,0 +1,140 @@
+"""The published file: whole or not at all, with its comments, and never pulled from under a reader."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from warehouse.connection import open_warehouse
+from warehouse.errors import NothingToPublish, PublishFailed, WriterBusy
+from warehouse.publish import PublishedTable, publish
+from warehouse.writer import writer_lock
+
+A_READER = """
+import sys, duckdb
+connection = duckdb.connect(sys.argv[1], read_only=True)
+for _ in range(2):
+    print(connection.execute("SELECT day_count FROM marts.rpt_days").fetchone()[0], flush=True)
+    sys.stdin.readline()
+"""
+
+
+@pytest.fixture
+def warehouse_path(tmp_path: Path) -> Path:
+    """A warehouse with one mart, loaded in two tables at different times."""
+    path = tmp_path / "warehouse.duckdb"
+    with open_warehouse(path) as warehouse:
+        warehouse.execute("""
+            CREATE SCHEMA marts;
+            CREATE TABLE marts.rpt_days AS SELECT 1::BIGINT AS day_count;
+            COMMENT ON TABLE marts.rpt_days IS 'the day''s count';
+            COMMENT ON COLUMN marts.rpt_days.day_count IS 'how many "days"';
+            INSERT INTO meta.load_cursors VALUES
+                ('users', '10:10:', '1', 1, '2026-01-02 00:00:00+00'),
+                ('accounts', '9:9:', '1', 1, '2026-01-01 00:00:00+00');
+        """)
+    return path
+
+
+@pytest.fixture
+def published_path(tmp_path: Path) -> Path:
+    return tmp_path / "published" / "analytics.duckdb"
+
+
+def in_file(path: Path, statement: str, *, read_only: bool = True) -> list[tuple[Any, ...]]:
+    with duckdb.connect(str(path), read_only=read_only) as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        return connection.execute(statement).fetchall()
+
+
+def test_marts_are_published_with_their_comments(warehouse_path: Path, published_path: Path) -> None:
+    in_file(warehouse_path, "CREATE VIEW marts.dim_v AS SELECT range AS a FROM range(3)", read_only=False)
+    tables = publish(warehouse_path, published_path)
+    assert tables == [PublishedTable("dim_v", 3), PublishedTable("rpt_days", 1)]
+    assert in_file(published_path, "FROM meta.refresh_tables") == [("dim_v", 3), ("rpt_days", 1)]
+    assert in_file(published_path, "SELECT comment FROM duckdb_tables() WHERE table_name = 'rpt_days'") == [
+        ("the day's count",)
+    ]
+    assert in_file(published_path, "SELECT comment FROM duckdb_columns() WHERE column_name = 'day_count'") == [
+        ('how many "days"',)
+    ]
+    assert in_file(published_path, "SELECT DISTINCT schema_name FROM duckdb_tables() ORDER BY 1") == [
+        ("marts",),
+        ("meta",),
+    ]
+
+
+def test_refresh_row_tells_the_oldest_load(warehouse_path: Path, published_path: Path) -> None:
+    publish(warehouse_path, published_path)
+    assert in_file(published_path, "SELECT loaded_at::VARCHAR, snapshot FROM meta.refresh") == [
+        ("2026-01-01 00:00:00+00", "9:9:")
+    ]
+    assert in_file(published_path, "SELECT count(*) FROM meta.refresh WHERE refreshed_at > loaded_at") == [(1,)]
+
+
+def test_published_file_suits_the_oldest_duckdb(warehouse_path: Path, published_path: Path) -> None:
+    publish(warehouse_path, published_path)
+    [(tags,)] = in_file(published_path, "SELECT tags FROM duckdb_databases() WHERE database_name = 'analytics'")
+    assert tags["storage_version"].startswith("v1.5.0")
+
+
+def test_reader_keeps_its_view_through_publish(warehouse_path: Path, published_path: Path) -> None:
+    publish(warehouse_path, published_path)
+    with subprocess.Popen(
+        [sys.executable, "-c", A_READER, str(published_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as reader:
+        assert reader.stdin is not None
+        assert reader.stdout is not None
+        assert reader.stdout.readline() == "1\n"
+        in_file(warehouse_path, "UPDATE marts.rpt_days SET day_count = 2", read_only=False)
+        publish(warehouse_path, published_path)
+        assert in_file(published_path, "SELECT day_count FROM marts.rpt_days") == [(2,)]
+        reader.stdin.write("\n")
+        reader.stdin.flush()
+        assert reader.stdout.readline() == "1\n"
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ("DROP TABLE marts.rpt_days", NothingToPublish),
+        ("CREATE VIEW marts.rpt_bad AS SELECT 'x'::INTEGER AS a", PublishFailed),
+        ("DROP TABLE meta.load_cursors; CREATE VIEW meta.load_cursors AS SELECT 1 AS a", PublishFailed),
+    ],
+)
+def test_failed_publish_keeps_the_old_file(
+    warehouse_path: Path, published_path: Path, change: str, error: type[Exception]
+) -> None:
+    publish(warehouse_path, published_path)
+    before = published_path.read_bytes()
+    in_file(warehouse_path, change, read_only=False)
+    with pytest.raises(error):
+        publish(warehouse_path, published_path)
+    assert published_path.read_bytes() == before
+    assert list(published_path.parent.iterdir()) == [published_path]
+
+
+def test_remains_of_a_killed_publish_are_cleared(warehouse_path: Path, published_path: Path) -> None:
+    published_path.parent.mkdir()
+    for remains in ("analytics.duckdb.new", "analytics.duckdb.new.wal", "analytics.duckdb.wal"):
+        published_path.with_name(remains).write_text("half-made")
+    publish(warehouse_path, published_path)
+    assert list(published_path.parent.iterdir()) == [published_path]
+    assert in_file(published_path, "SELECT day_count FROM marts.rpt_days") == [(1,)]
+
+
+def test_missing_warehouse_is_not_made(tmp_path: Path, published_path: Path) -> None:
+    with pytest.raises(NothingToPublish, match="footfall refresh"):
+        publish(tmp_path / "none.duckdb", published_path)
+    assert not (tmp_path / "none.duckdb").exists()
+
+
+def test_publish_waits_for_no_other_writer(warehouse_path: Path, published_path: Path) -> None:
+    with writer_lock(warehouse_path, purpose="build models"), pytest.raises(WriterBusy, match="build models"):
+        publish(warehouse_path, published_path)

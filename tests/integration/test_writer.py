@@ -1,0 +1,74 @@
+"""The writer lock: one at a time, the holder named, never stale."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from warehouse.errors import WriterBusy
+from warehouse.writer import writer_lock
+
+A_HOLDER = """
+import sys
+from pathlib import Path
+from warehouse.writer import writer_lock
+with writer_lock(Path(sys.argv[1]), purpose="build models"):
+    print("held", flush=True)
+    sys.stdin.readline()
+"""
+
+
+@pytest.fixture
+def warehouse_path(tmp_path: Path) -> Path:
+    return tmp_path / "warehouse.duckdb"
+
+
+@pytest.fixture
+def holder(warehouse_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Another process that holds the lock until it reads a line."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", A_HOLDER, str(warehouse_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        yield process
+        process.kill()
+
+
+@pytest.mark.parametrize("wait_seconds", [0, 0.2])
+def test_second_writer_is_told_who_holds(
+    holder: subprocess.Popen[str], warehouse_path: Path, wait_seconds: float
+) -> None:
+    with (
+        pytest.raises(WriterBusy, match=rf"pid {holder.pid} \(build models\)"),
+        writer_lock(warehouse_path, wait_seconds),
+    ):
+        pass
+
+
+def test_killed_holder_blocks_nobody(holder: subprocess.Popen[str], warehouse_path: Path) -> None:
+    holder.kill()
+    holder.wait()
+    with writer_lock(warehouse_path):
+        pass
+
+
+def test_waiting_writer_follows_the_holder(holder: subprocess.Popen[str], warehouse_path: Path) -> None:
+    assert holder.stdin is not None
+    holder.stdin.write("\n")
+    holder.stdin.flush()
+    with writer_lock(warehouse_path, wait_seconds=30):
+        pass
+
+
+def test_lock_is_free_again_after_an_error(warehouse_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), writer_lock(warehouse_path):
+        raise ZeroDivisionError
+    with writer_lock(warehouse_path):
+        pass
