@@ -4,6 +4,7 @@ import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import psycopg
 import pytest
@@ -17,12 +18,17 @@ SHARED = Path(__file__).parents[2] / "shared"
 
 
 @pytest.fixture(scope="session")
-def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def server_url() -> Iterator[str]:
     """A server on which databases can be created."""
     if url := os.environ.get("DATABASE_URL"):
         yield url
         return
-    with embedded_postgres(tmp_path_factory.mktemp("server") / "postgres") as url:
+    # not a folder of pytest's, which it may tidy away while other test runs start beside this one
+    with TemporaryDirectory(prefix="footfall-") as folder, embedded_postgres(Path(folder) / "postgres") as url:
+        with psycopg.connect(url, autocommit=True) as connection:
+            # a hundred databases are made and dropped; a killed server still loses nothing, only a killed machine would
+            connection.execute("ALTER SYSTEM SET fsync = off")
+            connection.execute("SELECT pg_reload_conf()")
         yield url
 
 

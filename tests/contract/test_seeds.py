@@ -16,7 +16,8 @@ COLUMNS = {
     "subscriptions": "id org_id plan duration status started_at ends_at updated_at",
     "users": "id name email user_type country_code",
     "tracking_events": (
-        "id user_id user_type app_name event_type event_name country_code ip_hash os device_type session_id meta created_at"
+        "id user_id user_type app_name event_type event_name country_code ip_hash os device_type session_id meta "
+        "created_at"
     ),
     "tracking_live_sessions": "session_id user_id user_type app_name country_code last_heartbeat created_at",
     "tracking_documents": (
@@ -55,12 +56,12 @@ TYPES = {
 INDEXES = [
     ("visitor_sessions", "(session_id)"),
     ("visitor_sessions", "(last_seen_at)"),
-    ("visitor_sessions", "(((last_seen_at AT TIME ZONE 'UTC'::text))::date)"),
+    ("visitor_sessions", "((((last_seen_at AT TIME ZONE 'UTC'::text))::date))"),
     ("user_heartbeats", "(user_id)"),
     ("user_heartbeats", "(last_seen_at)"),
     ("activity_events", "(created_at)"),
     ("activity_events", "(event_type, created_at)"),
-    ("activity_events", "(((created_at AT TIME ZONE 'UTC'::text))::date)"),
+    ("activity_events", "((((created_at AT TIME ZONE 'UTC'::text))::date))"),
 ]
 
 NAMED_INDEXES = {
@@ -93,13 +94,15 @@ def test_columns_have_the_types_of_the_seeds(database: psycopg.Connection) -> No
         SELECT attrelid::regclass || '.' || attname, format_type(atttypid, atttypmod) FROM pg_attribute
         WHERE attrelid IN (SELECT oid FROM pg_class WHERE relnamespace = 'public'::regnamespace)
     """
-    found = dict(database.execute(query).fetchall())
+    found: dict[str, str] = dict(database.execute(query).fetchall())
     assert {name: found[name] for name in TYPES} == TYPES
 
 
 def test_every_index_of_the_seeds_exists(database: psycopg.Connection) -> None:
     rows = database.execute("SELECT tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'")
-    found = {(table, name): definition.partition(" USING btree ")[2] for table, name, definition in rows}
+    found: dict[tuple[str, str], str] = {
+        (table, name): definition.partition(" USING btree ")[2] for table, name, definition in rows
+    }
     unnamed = {(table, definition) for (table, _), definition in found.items()}
     assert [index for index in INDEXES if index not in unnamed] == []
     named = {

@@ -48,7 +48,7 @@ def test_check_constraints_equal_the_metadata(database: psycopg.Connection) -> N
 
 
 def test_required_settings_are_seeded(database: psycopg.Connection) -> None:
-    rows = dict(database.execute("SELECT setting_key, setting_value FROM admin_settings").fetchall())
+    rows: dict[str, str] = dict(database.execute("SELECT setting_key, setting_value FROM admin_settings").fetchall())
     assert rows == {
         "tracking_enabled": "1",
         "points_enabled": "1",
@@ -62,7 +62,7 @@ def test_required_settings_are_seeded(database: psycopg.Connection) -> None:
 def test_partitions_are_made_ahead_with_indexes(database: psycopg.Connection, table: str) -> None:
     today = datetime.now(UTC).date()
     query = "SELECT right(inhrelid::regclass::text, 8), inhrelid FROM pg_inherits WHERE inhparent = %s::regclass"
-    found = dict(database.execute(query, [table]).fetchall())
+    found: dict[str, int] = dict(database.execute(query, [table]).fetchall())
     assert set(found) == {f"{today + timedelta(days=n):%Y%m%d}" for n in range(-1, 15)}
     counts = "SELECT count(*) FROM pg_index WHERE indrelid = %s"
     parent = database.execute(counts.replace("%s", "%s::regclass"), [table]).fetchone()
