@@ -26,3 +26,10 @@ class RecordsMiscounted(DemoFailed):
 
     def __init__(self, endpoint: str, sent: int, told: int) -> None:
         self.endpoint, self.sent, self.told = endpoint, sent, told
+
+
+class NothingPublished(DemoFailed):
+    """there is no published file {path}: run `footfall refresh`"""
+
+    def __init__(self, path: object) -> None:
+        self.path = path

@@ -22,20 +22,31 @@ TRY_AGAIN = frozenset({429, 503})
 
 @dataclass(frozen=True, slots=True)
 class SentCounts:
-    """How many records went to each endpoint, such as `POST /api/events`, and what became of them."""
+    """How many records went to each endpoint, such as `POST /api/events`, and what became of them.
+
+    `reasons`: the first reason why an endpoint dropped any.
+    """
 
     sent: Counter[str] = field(default_factory=Counter)
     accepted: Counter[str] = field(default_factory=Counter)
     dropped: Counter[str] = field(default_factory=Counter)
+    reasons: dict[str, str] = field(default_factory=dict)
 
-    def note(self, endpoint: str, accepted: int, dropped: int) -> None:
-        """Count an answer."""
+    def note(self, endpoint: str, accepted: int, dropped: int, reason: str | None = None) -> None:
+        """Count an answer; `reason` is why records were dropped, if the server says so."""
         self.sent[endpoint] += accepted + dropped
         self.accepted[endpoint] += accepted
         self.dropped[endpoint] += dropped
+        if dropped and reason:
+            self.reasons.setdefault(endpoint, reason)
 
     def __add__(self, other: "SentCounts") -> "SentCounts":
-        return SentCounts(self.sent + other.sent, self.accepted + other.accepted, self.dropped + other.dropped)
+        return SentCounts(
+            self.sent + other.sent,
+            self.accepted + other.accepted,
+            self.dropped + other.dropped,
+            {**other.reasons, **self.reasons},
+        )
 
 
 class Poster:
@@ -76,7 +87,7 @@ class Poster:
         accepted, dropped = told.get("accepted", 0), told.get("dropped", 0)
         if accepted + dropped != count:
             raise RecordsMiscounted(batch.endpoint, count, accepted + dropped)
-        self.counts.note(batch.endpoint, accepted, dropped)
+        self.counts.note(batch.endpoint, accepted, dropped, told.get("reason"))
 
     def _delete(self, batch: Batch, record: Record) -> None:
         answer = self._request(batch, f"{self._url}/api/{batch.kind}/{record['id']}", b"", {})
@@ -84,7 +95,7 @@ class Poster:
         if answer.status_code not in {requests.codes.no_content, requests.codes.not_found}:
             raise RecordsRefused(batch.endpoint, answer.status_code, 1, _first_problem(_json(answer), answer))
         deleted = answer.status_code == requests.codes.no_content
-        self.counts.note(batch.endpoint, int(deleted), int(not deleted))
+        self.counts.note(batch.endpoint, int(deleted), int(not deleted), "not there")
 
     def _request(self, batch: Batch, url: str, body: bytes, headers: dict[str, str]) -> requests.Response:
         """Ask until there is an answer that a new attempt would not change."""
