@@ -1,0 +1,124 @@
+"""Rows whose numbers are easy to get wrong: midnights, month ends, leap days, changes of clock. No assertion here."""
+
+import random
+from datetime import UTC, datetime, timedelta
+from itertools import product
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+AS_OF = datetime(2024, 3, 1, 12, tzinfo=UTC)
+TICK = timedelta(microseconds=1)
+MIDNIGHTS = [
+    datetime(2024, 1, 1, tzinfo=UTC),  # a year ends
+    datetime(2024, 2, 29, tzinfo=UTC),  # a leap day begins
+    datetime(2024, 3, 1, tzinfo=UTC),  # and ends with its month
+    datetime(2024, 3, 30, 23, tzinfo=UTC),  # midnight in Berlin, of the day that lacks an hour
+    datetime(2024, 3, 31, 22, tzinfo=UTC),  # and of the next
+    datetime(2024, 10, 26, 22, tzinfo=UTC),  # midnight in Berlin, of the day that has one more
+    datetime(2024, 10, 27, 23, tzinfo=UTC),
+    datetime(2024, 11, 3, 4, tzinfo=UTC),  # midnight in New York, likewise
+]
+MOMENTS = [midnight + step for midnight in MIDNIGHTS for step in (-TICK, timedelta(), timedelta(minutes=30))]
+BOT_DAY = datetime(2024, 6, 1, 12, tzinfo=UTC)
+SIGNUP_DAY = datetime(2024, 6, 2, 12, tzinfo=UTC)
+
+Row = dict[str, Any]
+
+
+def activity_events() -> list[Row]:
+    """Every kind at every border, some of them many times, some of them a bot's."""
+    chosen = random.Random(1)
+    kinds = ("login", "signup", "app_open", "action")
+    rows: list[Row] = [
+        {"event_type": kind, "created_at": moment, "is_bot": chosen.random() < 0.2}
+        for moment, kind in product(MOMENTS, kinds)
+        for _ in range(chosen.randrange(4))
+    ]
+    rows.append({"event_type": "login", "created_at": BOT_DAY, "is_bot": True})
+    rows.append({"event_type": "signup", "created_at": SIGNUP_DAY, "is_bot": False})
+    return rows
+
+
+def tracking_events() -> list[Row]:
+    """Enough events that most combinations repeat, and unknown values meet known ones."""
+    chosen = random.Random(2)
+    return [
+        {
+            "user_id": chosen.choice([None, 1, 2]),
+            "user_type": chosen.choice(["student", "teacher", "guest"]),
+            "app_name": chosen.choice(["DViz", "Speech-to-Code"]),
+            "event_type": chosen.choice(["visit", "button"]),
+            "event_name": chosen.choice(["open", "save's"]),
+            "country_code": chosen.choice([None, "DE", "IN"]),
+            "os": chosen.choice([None, "Android"]),
+            "device_type": chosen.choice([None, "mobile", "desktop"]),
+            "created_at": chosen.choice(MOMENTS[:9]),
+            "is_bot": chosen.random() < 0.2,
+        }
+        for _ in range(1500)
+    ]
+
+
+def tracking_documents() -> list[Row]:
+    """Documents whose names repeat from chapter to chapter; one that only guests opened, one that only bots did."""
+    chosen = random.Random(3)
+    rows = [
+        _an_open(
+            user_id=chosen.choice([None, 1, 2, 3]),
+            user_type=chosen.choice(["student", "teacher"]),
+            level_name=chosen.choice(["A1", "A2"]),
+            chapter_name=chosen.choice(["Greetings", "Numbers"]),
+            document_name=chosen.choice(["Hello", "Übung 1"]),
+            country_code=chosen.choice([None, "DE", "IN"]),
+            created_at=chosen.choice(MOMENTS),
+            is_bot=chosen.random() < 0.2,
+        )
+        for _ in range(500)
+    ]
+    return [*rows, *[_an_open(document_name="Guests")] * 3, _an_open(document_name="Bots", is_bot=True)]
+
+
+def subscriptions() -> list[Row]:
+    """Plans, one of them none, in every status, with ends just before, at and just after AS_OF."""
+    ends = (AS_OF - TICK, AS_OF, AS_OF + TICK, AS_OF + timedelta(days=30))
+    statuses = ("active", "expired", "cancelled")
+    rows = [
+        {"plan": plan, "status": status, "ends_at": end}
+        for (copies, plan), status, end in product(enumerate(("pro", None, "team", "free")), statuses, ends)
+        for _ in range(3**copies)
+    ]
+    return [*rows, {"plan": "gone", "status": "active", "ends_at": AS_OF}]
+
+
+def insert_all(database: psycopg.Connection) -> None:
+    """Insert all of the rows above."""
+    for rows in (activity_events, tracking_events, tracking_documents, subscriptions):
+        insert(database, rows.__name__, rows())
+
+
+def insert(database: psycopg.Connection, table: str, rows: list[Row]) -> None:
+    """Insert rows that all name the same columns; the database fills in the rest."""
+    columns = list(rows[0])
+    statement = sql.SQL("INSERT INTO {} ({}) VALUES ({})").format(
+        sql.Identifier(table),
+        sql.SQL(", ").join(map(sql.Identifier, columns)),
+        sql.SQL(", ").join(map(sql.Placeholder, columns)),
+    )
+    with database.cursor() as cursor:
+        cursor.executemany(statement, rows)
+
+
+def _an_open(**overrides: object) -> Row:
+    return {
+        "user_id": None,
+        "user_type": "guest",
+        "level_name": "A1",
+        "chapter_name": "Greetings",
+        "document_name": "Hello",
+        "country_code": "DE",
+        "created_at": AS_OF,
+        "is_bot": False,
+        **overrides,
+    }

@@ -1,0 +1,71 @@
+"""Each kind of rule, broken once: dbt must fail, and name the rule or the model."""
+
+from collections.abc import Callable
+
+import psycopg
+import pytest
+
+from tests.sql import rows
+from tests.sql.conftest import Models, messages
+
+BREAKS = {
+    "primary_key_stg_activity_events_activity_event_id": """
+        INSERT INTO raw.activity_events SELECT * FROM raw.activity_events LIMIT 1
+    """,
+    "accepted_values_stg_subscriptions_status__active__expired__cancelled": """
+        UPDATE raw.subscriptions SET status = 'paused' WHERE plan = 'pro'
+    """,
+    "not_null_stg_subscriptions_ends_at": "UPDATE raw.subscriptions SET ends_at = NULL WHERE plan = 'pro'",
+    "rpt_event_usage_daily": "UPDATE raw.tracking_events SET app_name = NULL WHERE os IS NULL",
+    "unique_key_rpt_plan_distribution_plan": """
+        INSERT INTO marts.rpt_plan_distribution SELECT * FROM marts.rpt_plan_distribution WHERE plan IS NULL
+    """,
+    "unique_rpt_monthly_logins_month": """
+        INSERT INTO marts.rpt_monthly_logins SELECT * FROM marts.rpt_monthly_logins LIMIT 1
+    """,
+    "assert_event_usage_counts_every_human_event": """
+        UPDATE marts.rpt_event_usage_daily SET event_count = event_count + 1 WHERE os IS NULL
+    """,
+    "assert_document_days_add_up_to_all_opens": """
+        DELETE FROM marts.rpt_document_opens WHERE document_name = 'Guests'
+    """,
+    "assert_days_and_months_count_the_same_logins": """
+        UPDATE marts.rpt_monthly_logins SET login_count = login_count + 1 WHERE month = '2024-02'
+    """,
+    "assert_plan_percents_sum_to_a_hundred": """
+        UPDATE marts.rpt_plan_distribution SET subscription_percent = 0.0 WHERE plan = 'free'
+    """,
+}
+
+
+@pytest.fixture(scope="module")
+def good(make_models: Callable[[], Models], module_database: psycopg.Connection) -> Models:
+    rows.insert_all(module_database)
+    models = make_models()
+    models.copy_raw(module_database)
+    models.build(as_of=rows.AS_OF.isoformat())
+    return models
+
+
+@pytest.fixture
+def copied(good: Models, make_models: Callable[[], Models]) -> Models:
+    models = make_models()
+    models.warehouse_path.write_bytes(good.warehouse_path.read_bytes())
+    return models
+
+
+@pytest.mark.parametrize("rule", sorted(BREAKS))
+def test_broken_rule_fails_by_its_name(copied: Models, rule: str) -> None:
+    command = "run" if rule.startswith("rpt_") else "test"
+    assert copied.dbt(command, "--select", rule).success
+    copied.execute(BREAKS[rule])
+    result = copied.dbt(command, "--select", rule)
+    assert not result.success
+    assert list(messages(result)) == [rule]
+
+
+def test_mart_that_fails_keeps_its_last_rows(copied: Models) -> None:
+    before = copied.rows("SELECT count(*) FROM marts.rpt_event_usage_daily")
+    copied.execute(BREAKS["rpt_event_usage_daily"])
+    assert not copied.dbt("build").success
+    assert copied.rows("SELECT count(*) FROM marts.rpt_event_usage_daily") == before
