@@ -20,6 +20,7 @@ from sqlalchemy import (
     cast,
     column,
     func,
+    or_,
     select,
 )
 from sqlalchemy.dialects.postgresql import JSONB, Insert, insert
@@ -52,7 +53,10 @@ def append_to(table: Table) -> Write:
 
 
 def upsert_into(table: Table) -> Write:
-    """Make the writer of a state table with key `id`: columns that a row leaves out keep their value."""
+    """Make the writer of a state table with key `id`: columns that a row leaves out keep their value.
+
+    It returns the number of new and changed rows; a row that says what is known is not written again.
+    """
 
     def upsert(connection: Connection, rows: Sequence[Row]) -> int:
         merged: dict[object, Row] = {}
@@ -144,12 +148,15 @@ def _insert(table: Table, names: Sequence[str]) -> Insert:
 @cache
 def _upsert_statement(table: Table, names: tuple[str, ...]) -> Insert:
     statement = _insert(table, names)
-    changed: dict[str, Any] = {name: statement.excluded[name] for name in names if name != "id"}
-    if "updated_at" in table.c:
-        changed.setdefault("updated_at", func.now())
-    if not changed:
+    stated: dict[str, Any] = {name: statement.excluded[name] for name in names if name != "id"}
+    if not stated:
         return statement.on_conflict_do_nothing()
-    return statement.on_conflict_do_update(index_elements=["id"], set_=changed)
+    moved = {"updated_at": func.now()} if "updated_at" in table.c else {}
+    return statement.on_conflict_do_update(
+        index_elements=["id"],
+        set_={**moved, **stated},
+        where=or_(*(table.c[name].is_distinct_from(value) for name, value in stated.items())),
+    )
 
 
 @cache

@@ -20,7 +20,7 @@ from footfall.importing.files import require_readable
 from footfall.importing.formats import Fields, FileRow, format_of
 from footfall.importing.source import ROWS_PER_BATCH, Batch
 from ingest_app.kinds import KINDS, Kind, Receipt, Row
-from ingest_app.records import Record
+from ingest_app.records import EventRecord, Record
 
 KIND_NAMES = ("activity", "events", "documents", "accounts", "organizations", "subscriptions", "users")
 # it tells how wrong a client's clock is at the moment of sending; in a file there is no such moment
@@ -94,10 +94,9 @@ class _Reader:
             if name in fields:
                 fields[name] = read(fields[name])
         record = msgspec.convert(fields, self._kind.record)
-        row = self._kind.to_row(record, self._receipt)
-        if "event_id" in row and "event_id" not in fields:
-            row["event_id"] = self._ids.id_of(f"{self._kind.name}\n{_content(record)}")
-        return row
+        if isinstance(record, EventRecord) and record.event_id is None:
+            structs.force_setattr(record, "event_id", self._ids.id_of(f"{self._kind.name}\n{_content(record)}"))
+        return self._kind.to_row(record, self._receipt)
 
 
 def _content(record: Record) -> str:
