@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+from dbt.artifacts.schemas.run import RunExecutionResult
 from dbt.cli.main import dbtRunner, dbtRunnerResult
 from dbt.contracts.graph.manifest import Manifest
-from dbt.contracts.results import RunExecutionResult
 from dbt.parser.manifest import extended_mashumuro_decoder
 from dbt.version import __version__ as dbt_version
 
@@ -100,7 +100,7 @@ def build(
         outcome = _invoke(arguments, dbt_folder, dbt_folder / "target", transforms, project.for_dbt())
     finally:
         # dbt keeps its DuckDB file open in this process, which would lock out the next writer
-        DuckDBConnectionManager.close_all_connections()
+        DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
     if not isinstance(outcome.result, RunExecutionResult):
         raise BuildFailed(one_line(str(outcome.exception)))
     return [

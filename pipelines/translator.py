@@ -1,4 +1,4 @@
-"""How dbt's models and tests appear in Dagster: names, groups, owners, checks. What they compute is in `transforms/`."""
+"""How dbt's models and tests appear in Dagster: names, groups, owners, checks. No SQL: that is `transforms/`."""
 
 import warnings
 from collections.abc import Mapping, Sequence
@@ -24,23 +24,27 @@ class FootfallTranslator(DagsterDbtTranslator):
     """A model's asset has the model's name, the group of its folder, and its YAML's first words as description."""
 
     def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
+        """Return `raw/<table>` for a source, the model's name for a model."""
         if dbt_resource_props["resource_type"] == "source":
             return dg.AssetKey([SOURCE, dbt_resource_props["name"]])
         return dg.AssetKey([dbt_resource_props["name"]])
 
     def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str | None:
-        # ["footfall", <folder>, <model>]
+        """Return the folder: `fqn` is project, folder, model."""
         return str(dbt_resource_props["fqn"][1])
 
     def get_description(self, dbt_resource_props: Mapping[str, Any]) -> str:
+        """Return what the YAML says, without the SQL that dagster-dbt would append."""
         return str(dbt_resource_props["description"])
 
     def get_owners(self, dbt_resource_props: Mapping[str, Any]) -> Sequence[str]:
+        """Return the owners that the YAML names (`meta.dagster.owners`), else the analysts."""
         return super().get_owners(dbt_resource_props) or OWNERS
 
     def get_asset_check_spec(
         self, asset_spec: dg.AssetSpec, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None
     ) -> dg.AssetCheckSpec | None:
+        """Return the check of a data test, with a sentence that says what it holds to."""
         spec = super().get_asset_check_spec(asset_spec, manifest, unique_id, project)
         return spec and spec._replace(description=_sentence(manifest["nodes"][unique_id]))
 

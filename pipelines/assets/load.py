@@ -31,7 +31,7 @@ def load_asset(tables: Mapping[str, str]) -> dg.AssetsDefinition:
         specs=[_raw(table, description) for table, description in tables.items()],
         pool=WAREHOUSE_POOL,
     )
-    def load_tables(config: LoadConfig, settings: dg.ResourceParam[Settings]) -> Iterator[dg.MaterializeResult]:
+    def load_tables(config: LoadConfig, settings: dg.ResourceParam[Settings]) -> Iterator[dg.MaterializeResult[None]]:
         for table in load(
             settings.database_url,
             settings.warehouse_path,

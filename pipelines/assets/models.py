@@ -32,7 +32,7 @@ def models_asset(project: ParsedProject) -> dg.AssetsDefinition:
     @dg.multi_asset(name="models", specs=specs, check_specs=check_specs, pool=WAREHOUSE_POOL)
     def build_models(
         context: dg.AssetExecutionContext, config: ModelsConfig, settings: dg.ResourceParam[Settings]
-    ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+    ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
         with writer_lock(settings.warehouse_path, purpose="build models"):
             results = build(project, settings.dbt_folder, full=config.full)
             built = [result for result in results if result.unique_id in models and result.is_done]

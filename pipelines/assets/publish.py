@@ -5,6 +5,7 @@ How the file is made and checked is in `warehouse.publish`.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import dagster as dg
 
@@ -45,8 +46,7 @@ def publish_asset(marts: Sequence[dg.AssetKey]) -> dg.AssetsDefinition:
     return publish_analytics
 
 
-def row_counts(metadata: Mapping[str, dg.MetadataValue[object]]) -> dict[str, int]:
+def row_counts(metadata: Mapping[str, dg.MetadataValue[Any]]) -> dict[str, int]:
     """Return rows per published table, from the metadata of a materialization."""
-    tables = metadata["tables"]
-    assert isinstance(tables, dg.TableMetadataValue)
-    return {str(record.data["table"]): int(record.data["rows"]) for record in tables.records}
+    records = cast("dg.TableMetadataValue", metadata["tables"]).records
+    return {str(record.data["table"]): int(record.data["rows"] or 0) for record in records}
