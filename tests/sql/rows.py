@@ -87,7 +87,7 @@ def subscriptions() -> list[Row]:
     rows = [
         {"plan": plan, "status": status, "ends_at": end}
         for (copies, plan), status, end in product(enumerate(("pro", None, "team", "free")), statuses, ends)
-        for _ in range(3**copies)
+        for _ in range(3**copies + copies)
     ]
     return [*rows, {"plan": "gone", "status": "active", "ends_at": AS_OF}]
 
