@@ -89,6 +89,8 @@ def _instance(folder: Path) -> Mapping[str, Any]:
             "schedule": {"purge_after_days": KEEP_TICKS_DAYS},
             "sensor": {"purge_after_days": KEEP_TICKS_DAYS},
         },
+        # Dagster keeps every event by itself; the children's logs need not repeat them
+        "python_logs": {"python_log_level": "INFO"},
         "telemetry": {"enabled": False},
         "nux": {"enabled": False},
     }

@@ -112,7 +112,7 @@ def build(
             status=str(result.status),
             message=one_line(result.message or ""),
             failure_count=result.failures,
-            duration_seconds=result.execution_time,
+            duration_seconds=round(result.execution_time, 3),
         )
         for result in outcome.result.results
     ]

@@ -11,7 +11,7 @@ from pipelines.assets.postgres import GROUP as POSTGRES
 from pipelines.assets.postgres import OWNERS
 from pipelines.settings import Settings
 from pipelines.translator import SOURCE
-from warehouse.load import load
+from warehouse.load import TableLoad, load
 
 WAREHOUSE_POOL = "warehouse"
 
@@ -31,24 +31,37 @@ def load_asset(tables: Mapping[str, str]) -> dg.AssetsDefinition:
         specs=[_raw(table, description) for table, description in tables.items()],
         pool=WAREHOUSE_POOL,
     )
-    def load_tables(config: LoadConfig, settings: dg.ResourceParam[Settings]) -> Iterator[dg.MaterializeResult[None]]:
+    def load_tables(
+        context: dg.AssetExecutionContext, config: LoadConfig, settings: dg.ResourceParam[Settings]
+    ) -> Iterator[dg.MaterializeResult[None]]:
         for table in load(
             settings.database_url,
             settings.warehouse_path,
             full=config.full,
             compare_keys=config.compare_keys,
         ):
-            yield dg.MaterializeResult(
-                asset_key=[SOURCE, table.table_name],
-                metadata={
-                    "dagster/row_count": table.total_row_count,
-                    "loaded_row_count": table.loaded_row_count,
-                    "deleted_row_count": table.deleted_row_count,
-                    "duration_seconds": table.duration_seconds,
-                },
-            )
+            if table.loaded_row_count:
+                context.log_event(_seen(table))
+            yield _loaded(table)
 
     return load_tables
+
+
+def _seen(table: TableLoad) -> dg.AssetObservation:
+    """Tell on the table of Postgres that it had something new, so that its latest event is when that was."""
+    return dg.AssetObservation([POSTGRES, table.table_name], metadata={"new_row_count": table.loaded_row_count})
+
+
+def _loaded(table: TableLoad) -> dg.MaterializeResult[None]:
+    return dg.MaterializeResult(
+        asset_key=[SOURCE, table.table_name],
+        metadata={
+            "dagster/row_count": table.total_row_count,
+            "loaded_row_count": table.loaded_row_count,
+            "deleted_row_count": table.deleted_row_count,
+            "duration_seconds": round(table.duration_seconds, 3),
+        },
+    )
 
 
 def _raw(table: str, description: str) -> dg.AssetSpec:
