@@ -8,15 +8,17 @@ from random import Random
 
 from footfall.demo.catalogue import App, draw_app, draw_lesson
 from footfall.demo.chance import chance, draw_uuid
-from footfall.demo.places import BOT, Country, Device, draw_country, draw_device
+from footfall.demo.places import BOT, DEVICES, Country, Device, draw_country, draw_device
 from footfall.demo.schools import Person
-from footfall.demo.world import Batch, Record, World
+from footfall.demo.traffic import live_through
+from footfall.demo.world import Batch, Record, World, split
 
 VISITORS_AT_ONCE = 24
 VISITORS_A_ROUND = 3
 GUEST_SHARE = 0.35
 LEAVES = 0.08
 ROUNDS_BETWEEN_BOTS = 5
+HEARTBEAT_FIELDS = ("session_id", "user_id", "user_type", "app_name", "country_code")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +44,15 @@ class LiveTraffic:
         self._crowd = [self._arrival() for _ in range(VISITORS_AT_ONCE)]
         self._round = 0
 
-    def next_round(self) -> Iterator[tuple[Batch, str]]:
-        """Yield small batches of a second, each with the user agent that is to send it."""
+    def next_round(self) -> Iterator[Batch]:
+        """Yield the small batches of one second."""
         self._round += 1
         for place in self._dice.sample(range(VISITORS_AT_ONCE), VISITORS_A_ROUND):
-            visitor = self._crowd[place]
-            for batch in _step(self._dice, visitor):
-                yield batch, visitor.device.user_agent
+            yield from _step(self._dice, self._crowd[place])
             if self._dice.random() < LEAVES:
                 self._crowd[place] = self._arrival()
         if self._round % ROUNDS_BETWEEN_BOTS == 1:
-            for batch in self._crawl():
-                yield batch, BOT.user_agent
+            yield from self._crawl()
 
     def _arrival(self) -> Visitor:
         dice = self._dice
@@ -65,7 +64,27 @@ class LiveTraffic:
     def _crawl(self) -> Sequence[Batch]:
         """A search engine's visit: footfall drops the visit and marks the event."""
         bot = Visitor(None, draw_country(self._dice), BOT, draw_app(self._dice), "s-crawler")
-        return _visit(bot), Batch("POST", "events", [_event(bot, "visit", "home")])
+        return _visit(bot), _sent_by(bot, "events", [_event(bot, "visit", "home")])
+
+
+def still_there(world: World) -> Iterator[Batch]:
+    """Yield the browsers of the last day as seen now, one kind of device after the other.
+
+    Visits and heartbeats know no past: without these, a fresh install would show a busy month and an empty now.
+    The session ids are those of the day's events, so that being seen twice counts once.
+    """
+    people = world.people_on(world.last_day)
+    accounts = {person.user_id: str(person.account_id) for person in people if person.account_id}
+    sessions = {event["session_id"]: event for event in live_through(world.seed, world.last_day, people).events}
+    for device in DEVICES:
+        here = [e for e in sessions.values() if (e["os"], e["device_type"]) == (device.os, device.device_type)]
+        known = [event for event in here if event["user_id"] is not None]
+        seen = sorted({accounts[event["user_id"]] for event in known if event["user_id"] in accounts})
+        visits = [{"session_id": event["session_id"]} for event in here]
+        alive = [{name: event[name] for name in HEARTBEAT_FIELDS} for event in known]
+        yield from split("POST", "track-visit", visits, device.user_agent)
+        yield from split("POST", "sessions/heartbeat", alive, device.user_agent)
+        yield from split("POST", "heartbeat", [{"user_id": key} for key in seen], device.user_agent)
 
 
 def _step(dice: Random, visitor: Visitor) -> Iterator[Batch]:
@@ -77,12 +96,16 @@ def _step(dice: Random, visitor: Visitor) -> Iterator[Batch]:
     if visitor.app.has_documents and dice.random() < 0.5:
         document = _document(dice, visitor)
         events.append(_event(visitor, "document", "document_open", {"document": document["document_name"]}))
-        yield Batch("POST", "documents", [document])
-    yield Batch("POST", "events", events)
+        yield _sent_by(visitor, "documents", [document])
+    yield _sent_by(visitor, "events", events)
+
+
+def _sent_by(visitor: Visitor, kind: str, records: Sequence[Record]) -> Batch:
+    return Batch("POST", kind, records, visitor.device.user_agent)
 
 
 def _visit(visitor: Visitor) -> Batch:
-    return Batch("POST", "track-visit", [{"session_id": visitor.session_id, "event_id": str(uuid.uuid4())}])
+    return _sent_by(visitor, "track-visit", [{"session_id": visitor.session_id, "event_id": str(uuid.uuid4())}])
 
 
 def _signs_of_life(visitor: Visitor, person: Person) -> Iterator[Batch]:
@@ -93,11 +116,11 @@ def _signs_of_life(visitor: Visitor, person: Person) -> Iterator[Batch]:
         "app_name": visitor.app.name,
         "country_code": visitor.country.code,
     }
-    yield Batch("POST", "sessions/heartbeat", [session])
+    yield _sent_by(visitor, "sessions/heartbeat", [session])
     if person.account_id:
-        yield Batch("POST", "heartbeat", [{"user_id": str(person.account_id)}])
+        yield _sent_by(visitor, "heartbeat", [{"user_id": str(person.account_id)}])
         opened = {"event_id": str(uuid.uuid4()), "user_id": str(person.account_id), "event_type": "app_open"}
-        yield Batch("POST", "activity", [opened])
+        yield _sent_by(visitor, "activity", [opened])
 
 
 def _event(visitor: Visitor, event_type: str, event_name: str, meta: Record | None = None) -> Record:

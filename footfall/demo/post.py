@@ -69,9 +69,9 @@ class Poster:
     def __exit__(self, *_: object) -> None:
         self._session.close()
 
-    def post(self, batch: Batch, user_agent: str | None = None) -> None:
+    def post(self, batch: Batch) -> None:
         """Send a batch. Raises IngestUnreachable, RecordsRefused or RecordsMiscounted."""
-        headers = {"User-Agent": user_agent} if user_agent else {}
+        headers = {"User-Agent": batch.user_agent} if batch.user_agent else {}
         if batch.method == "DELETE":
             for record in batch.records:
                 self._delete(batch, record)

@@ -2,7 +2,8 @@
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from itertools import count, islice
 
@@ -10,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from footfall.demo.errors import IngestUnreachable
-from footfall.demo.live import LiveTraffic
+from footfall.demo.live import LiveTraffic, still_there
 from footfall.demo.post import Poster, SentCounts
 from footfall.demo.world import Batch, World
 
@@ -35,7 +36,7 @@ def send_history(
     world, started, stop = World(seed, days, last_day), time.monotonic(), stop or threading.Event()
     columns = TextColumn("Sending history"), BarColumn(), MofNCompleteColumn(), TextColumn("days")
     bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-    with Poster(ingest_url, server_key, wait=stop.wait) as poster, bar:
+    with Poster(ingest_url, server_key, stop.wait) as poster, bar:
         _post_all(poster, world.opening(), stop)
         for day in bar.track(world.each_day(), total=days):
             _post_all(poster, world.batches_of(day), stop)
@@ -50,21 +51,30 @@ def send_history(
 def send_live(ingest_url: str, write_key: str, *, seed: int, rounds: int | None, stop: threading.Event) -> SentCounts:
     """Send a small round of live traffic every second, `rounds` times or until `stop` is set.
 
-    It takes a key of scope write, as browsers have. The people are those of a history that ended yesterday
-    (UTC). Raises DemoFailed, but not because the server went away together with the demo.
+    Before the first round, the browsers of yesterday are seen again. It takes a key of scope write, as browsers
+    have. The people are those of a history that ended yesterday (UTC). Raises DemoFailed, but not because the
+    server went away together with the demo.
     """
-    traffic = LiveTraffic(seed, datetime.now(UTC).date() - timedelta(days=1))
-    with Poster(ingest_url, write_key, wait=stop.wait) as poster:
+    yesterday = datetime.now(UTC).date() - timedelta(days=1)
+    traffic = LiveTraffic(seed, yesterday)
+    batches = still_there(World(seed, 1, yesterday))
+    with Poster(ingest_url, write_key, stop.wait) as poster, _forgiving(stop):
+        _post_all(poster, batches, stop)
         for nth in islice(count(), rounds):
             if nth and stop.wait(SECONDS_BETWEEN_ROUNDS):
                 break
-            try:
-                for batch, user_agent in traffic.next_round():
-                    poster.post(batch, user_agent)
-            except IngestUnreachable:
-                if not stop.is_set():
-                    raise
+            _post_all(poster, traffic.next_round(), stop)
     return poster.counts
+
+
+@contextmanager
+def _forgiving(stop: threading.Event) -> Iterator[None]:
+    """Let a server be gone once `stop` is set: the demo ends, and it with it."""
+    try:
+        yield
+    except IngestUnreachable:
+        if not stop.is_set():
+            raise
 
 
 def _post_all(poster: Poster, batches: Iterable[Batch], stop: threading.Event) -> None:

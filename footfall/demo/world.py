@@ -21,11 +21,15 @@ Method = Literal["POST", "PUT", "DELETE"]
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """At most 1,000 records for one endpoint; of a DELETE each record holds the `id` to delete."""
+    """At most 1,000 records for one endpoint; of a DELETE each record holds the `id` to delete.
+
+    `user_agent`: the browser that sends them; None for an app's own server.
+    """
 
     method: Method
     kind: str
     records: Sequence[Record]
+    user_agent: str | None = None
 
     @property
     def endpoint(self) -> str:
@@ -83,13 +87,13 @@ class World:
             [change.record for school in self._schools for change in school.changes if change.day == day],
         )
         lived = live_through(self.seed, day, self.people_on(day))
-        yield from _split("POST", "activity", lived.activity)
-        yield from _split("POST", "events", lived.events)
-        yield from _split("POST", "documents", lived.documents)
+        yield from split("POST", "activity", lived.activity)
+        yield from split("POST", "events", lived.events)
+        yield from split("POST", "documents", lived.documents)
         leaving = [person for _, person in self._people if person.left == day]
         accounts = [{"id": str(person.account_id)} for person in leaving if person.account_id]
-        yield from _split("DELETE", "accounts", accounts)
-        yield from _split("DELETE", "users", [{"id": person.user_id} for person in leaving])
+        yield from split("DELETE", "accounts", accounts)
+        yield from split("DELETE", "users", [{"id": person.user_id} for person in leaving])
 
     def people_on(self, day: date) -> list[Person]:
         """Return who may come on a day: they have joined, have not left, and their school is open."""
@@ -108,12 +112,13 @@ def _state_batches(
     schools: Iterable[School], people: Sequence[tuple[School, Person]], subscriptions: Sequence[Record]
 ) -> Iterator[Batch]:
     accounts = [person.account_record(school.id) for school, person in people if person.account_id]
-    yield from _split("PUT", "organizations", [school.record() for school in schools])
-    yield from _split("PUT", "accounts", accounts)
-    yield from _split("PUT", "users", [person.user_record() for _, person in people])
-    yield from _split("PUT", "subscriptions", subscriptions)
+    yield from split("PUT", "organizations", [school.record() for school in schools])
+    yield from split("PUT", "accounts", accounts)
+    yield from split("PUT", "users", [person.user_record() for _, person in people])
+    yield from split("PUT", "subscriptions", subscriptions)
 
 
-def _split(method: Method, kind: str, records: Sequence[Record]) -> Iterator[Batch]:
+def split(method: Method, kind: str, records: Sequence[Record], user_agent: str | None = None) -> Iterator[Batch]:
+    """Cut records into batches; none for no records."""
     for start in range(0, len(records), BATCH_LIMIT):
-        yield Batch(method, kind, records[start : start + BATCH_LIMIT])
+        yield Batch(method, kind, records[start : start + BATCH_LIMIT], user_agent)

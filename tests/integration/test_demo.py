@@ -1,5 +1,6 @@
 import io
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,6 +31,15 @@ if TYPE_CHECKING:
 LAST_DAY = date(2026, 3, 31)
 EVENTS = Batch("POST", "events", [{"event_id": "1"}, {"event_id": "2"}])
 TABLES = {"activity": "activity_events", "events": "tracking_events", "documents": "tracking_documents"}
+STATE_TABLES = (
+    "accounts",
+    "organizations",
+    "subscriptions",
+    "tracking_live_sessions",
+    "user_heartbeats",
+    "users",
+    "visitor_sessions",
+)
 
 Answer = tuple[int, object, dict[str, str]]
 
@@ -92,7 +102,7 @@ def scripted(*answers: Answer) -> Iterator[tuple[str, list[bytes]]]:
 
 
 def counts(database: psycopg.Connection) -> dict[str, int]:
-    tables = (*TABLES.values(), "accounts", "organizations", "subscriptions", "users")
+    tables = (*TABLES.values(), *STATE_TABLES)
     found = {}
     for table in tables:
         row = database.execute(f"SELECT count(*) FROM {table}").fetchone()
@@ -141,17 +151,48 @@ def test_live_rounds_are_taken_but_for_the_bot(ingest: Ingest, database: psycopg
     assert devices[0] > 1
 
 
-def test_live_traffic_ends_when_told_to(ingest: Ingest) -> None:
-    stop = threading.Event()
+def test_visits_and_heartbeats_leave_a_row_each(ingest: Ingest, database: psycopg.Connection) -> None:
+    sent = ingest.send_live(rounds=0)
+    rows = counts(database)
+    assert rows["visitor_sessions"] == sent.sent["POST /api/track-visit"] > 0
+    assert rows["tracking_live_sessions"] == sent.sent["POST /api/sessions/heartbeat"] > 0
+    assert rows["user_heartbeats"] == sent.sent["POST /api/heartbeat"] > 0
+
+
+def test_live_traffic_goes_on_until_told_to_stop(ingest: Ingest, database: psycopg.Connection) -> None:
+    stop, totals = threading.Event(), list[int]()
+
+    def run() -> None:
+        totals.append(send_live(ingest.url, ingest.write_key, seed=1, rounds=None, stop=stop).sent.total())
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    deadline = time.monotonic() + 60
+    while not counts(database)["tracking_events"] and time.monotonic() < deadline:
+        assert thread.is_alive()
     stop.set()
-    assert send_live(ingest.url, ingest.write_key, seed=1, rounds=None, stop=stop).sent.total() > 0
+    thread.join(timeout=60)
+    assert totals
+    assert totals[0] > 0
 
 
 def test_live_traffic_ends_quietly_with_its_server() -> None:
-    stop = threading.Event()
-    stop.set()
+    class Closing(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            self.set()
+            return True
+
     with scripted((503, {}, {})) as (url, _):
-        assert send_live(url, "key", seed=1, rounds=None, stop=stop).sent.total() == 0
+        assert send_live(url, "key", seed=1, rounds=None, stop=Closing()).sent.total() == 0
+
+
+def test_live_traffic_fails_where_its_server_is_gone() -> None:
+    class Impatient(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            return False
+
+    with scripted((503, {}, {})) as (url, _), pytest.raises(IngestUnreachable):
+        send_live(url, "key", seed=1, rounds=None, stop=Impatient())
 
 
 def test_wrong_key_is_named_with_its_endpoint(ingest: Ingest) -> None:

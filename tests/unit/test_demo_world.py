@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from footfall.demo.live import LiveTraffic
+from footfall.demo.live import LiveTraffic, still_there
 from footfall.demo.places import BOT, DEVICES, Device
 from footfall.demo.rhythm import is_weekend
 from footfall.demo.schools import schools_known_between
@@ -35,7 +35,7 @@ def history() -> list[Batch]:
 @pytest.fixture(scope="module")
 def live() -> list[Batch]:
     traffic = LiveTraffic(SEED, LAST_DAY)
-    return [batch for _ in range(30) for batch, _ in traffic.next_round()]
+    return [batch for _ in range(30) for batch in traffic.next_round()]
 
 
 def records_of(batches: list[Batch], kind: str, method: str = "POST") -> Iterator[Record]:
@@ -172,14 +172,32 @@ def test_user_agent_tells_the_device_that_history_states(device: Device) -> None
 
 def test_live_crowd_is_the_same_for_a_seed_but_events_are_new() -> None:
     one, other = (list(LiveTraffic(SEED, LAST_DAY).next_round()) for _ in range(2))
-    assert [_without_ids(batch) for batch, _ in one] == [_without_ids(batch) for batch, _ in other]
+    assert [_without_ids(batch) for batch in one] == [_without_ids(batch) for batch in other]
     assert _event_ids(one).isdisjoint(_event_ids(other))
+
+
+def test_browsers_of_the_last_day_are_still_there(history: list[Batch]) -> None:
+    there = list(still_there(World(SEED, 30, LAST_DAY)))
+    last_day = [r for r in records_of(history, "events") if r["created_at"].startswith(LAST_DAY.isoformat())]
+    users = {record["session_id"] for record in last_day if record["user_id"] is not None}
+    assert sorted(r["session_id"] for r in records_of(there, "track-visit")) == sorted(
+        {record["session_id"] for record in last_day}
+    )
+    assert sorted(r["session_id"] for r in records_of(there, "sessions/heartbeat")) == sorted(users)
+    assert list(records_of(there, "heartbeat"))
+
+
+def test_who_is_still_there_has_an_account_still(history: list[Batch]) -> None:
+    accounts = {record["id"] for record in records_of(history, "accounts", "PUT")}
+    left = {record["id"] for record in records_of(history, "accounts", "DELETE")}
+    there = {record["user_id"] for record in records_of(list(still_there(World(SEED, 30, LAST_DAY))), "heartbeat")}
+    assert there <= accounts - left
 
 
 def test_bot_comes_by_with_its_own_user_agent() -> None:
     sent = list(LiveTraffic(SEED, LAST_DAY).next_round())
-    assert {batch.kind for batch, user_agent in sent if user_agent == BOT.user_agent} == {"track-visit", "events"}
-    assert len({user_agent for _, user_agent in sent}) > 1
+    assert {batch.kind for batch in sent if batch.user_agent == BOT.user_agent} == {"track-visit", "events"}
+    assert len({batch.user_agent for batch in sent}) > 1
 
 
 def _by_subscription(changes: tuple[Change, ...]) -> dict[str, list[Change]]:
@@ -189,8 +207,8 @@ def _by_subscription(changes: tuple[Change, ...]) -> dict[str, list[Change]]:
     return found
 
 
-def _event_ids(sent: list[tuple[Batch, str]]) -> set[str]:
-    return {record["event_id"] for batch, _ in sent for record in batch.records if "event_id" in record}
+def _event_ids(sent: list[Batch]) -> set[str]:
+    return {record["event_id"] for batch in sent for record in batch.records if "event_id" in record}
 
 
 def _without_ids(batch: Batch) -> tuple[str, list[Record]]:
