@@ -1,6 +1,7 @@
 """Which columns are loaded, and how each type travels; and whether both sides have them. No rows here."""
 
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,9 @@ RAW_TYPES = {
 """Postgres's type to the raw type."""
 
 
+@cache
 def declared_columns() -> Columns:
-    """Read off what `sql/raw.sql` declares."""
+    """Read off what `sql/raw.sql` declares, once a process."""
     with duckdb.connect() as connection:
         connection.execute(raw_tables_ddl())
         return raw_columns(connection)

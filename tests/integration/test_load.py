@@ -86,21 +86,21 @@ def test_every_value_arrives_as_postgres_has_it(
     assert found == wanted
 
 
-@pytest.mark.parametrize(
-    ("stated", "loaded"),
-    [
-        ("infinity", dt.datetime(9999, 12, 31, tzinfo=dt.UTC)),
-        ("20000-01-01", dt.datetime(9999, 12, 31, tzinfo=dt.UTC)),
-        ("-infinity", dt.datetime(1, 1, 2, tzinfo=dt.UTC)),
-        ("4713-01-01 BC", dt.datetime(1, 1, 2, tzinfo=dt.UTC)),
-    ],
-)
 def test_endless_times_become_the_last_known_day(
-    database: psycopg.Connection, database_url: str, warehouse_path: Path, stated: str, loaded: dt.datetime
+    database: psycopg.Connection, database_url: str, warehouse_path: Path
 ) -> None:
-    database.execute("INSERT INTO subscriptions (status, ends_at) VALUES ('active', %s)", [stated])
+    for stated in ("infinity", "20000-01-01", "-infinity", "4713-01-01 BC"):
+        database.execute(
+            "INSERT INTO subscriptions (plan, status, ends_at) VALUES (%s, 'active', %s)", [stated, stated]
+        )
     load(database_url, warehouse_path)
-    assert in_warehouse(warehouse_path, "SELECT ends_at FROM raw.subscriptions") == [(loaded,)]
+    last, first = dt.datetime(9999, 12, 31, tzinfo=dt.UTC), dt.datetime(1, 1, 2, tzinfo=dt.UTC)
+    assert dict(in_warehouse(warehouse_path, "SELECT plan, ends_at FROM raw.subscriptions")) == {
+        "infinity": last,
+        "20000-01-01": last,
+        "-infinity": first,
+        "4713-01-01 BC": first,
+    }
 
 
 def test_updated_state_row_replaces_the_old(
@@ -254,7 +254,6 @@ def test_drifted_schema_stops_before_any_row(
     error: type[WarehouseError],
     named: str,
 ) -> None:
-    load(database_url, warehouse_path)
     database.execute(AN_EVENT)
     database.execute(change)
     with pytest.raises(error, match=named):

@@ -1,6 +1,7 @@
 """Writers commit late, roll back and overlap, the loader is killed: still each committed row arrives once."""
 
 import random
+import signal
 import subprocess
 import sys
 import threading
@@ -8,12 +9,13 @@ from pathlib import Path
 
 import duckdb
 import psycopg
+import pytest
 
 from warehouse.load import load
 
 WRITERS = 3
-ROUNDS = 10
-KILLED_ROUNDS = {3, 5, 7}
+ROUNDS = 8
+KILLED_ROUNDS = {2, 4, 6}
 A_LOADER = """
 import sys
 from pathlib import Path
@@ -21,6 +23,24 @@ from warehouse.load import load
 print("ready", flush=True)
 while True:
     load(sys.argv[1], Path(sys.argv[2]), full=sys.argv[3] == "full")
+"""
+
+# `transaction` is a generator: it is entered and left twice each time, and commits between the second entry
+# and the second exit. The third transaction is that of tracking_events, after the file's tables and
+# activity_events; so the sixth "call" is just before its commit, the sixth "return" just after.
+A_LOADER_THAT_DIES_AT_COMMIT = """
+import os, signal, sys
+from pathlib import Path
+from warehouse.load import load
+seen = 0
+def die_at_third_commit(frame, event, argument):
+    global seen
+    if event == sys.argv[3] and frame.f_code.co_name == "transaction":
+        seen += 1
+        if seen == 6:
+            os.kill(os.getpid(), signal.SIGKILL)
+sys.setprofile(die_at_third_commit)
+load(sys.argv[1], Path(sys.argv[2]), full=sys.argv[4] == "full")
 """
 
 
@@ -81,6 +101,24 @@ def load_and_be_killed(database_url: str, warehouse_path: Path, mode: str, after
             raise AssertionError("the loader ended by itself")
         except subprocess.TimeoutExpired:
             loader.kill()
+
+
+@pytest.mark.parametrize("mode", ["difference", "full"])
+@pytest.mark.parametrize("moment", ["call", "return"], ids=["before commit", "after commit"])
+def test_loader_killed_at_commit_doubles_nothing(
+    database: psycopg.Connection, database_url: str, tmp_path: Path, moment: str, mode: str
+) -> None:
+    warehouse_path = tmp_path / "warehouse.duckdb"
+    insert_events(database, 10)
+    load(database_url, warehouse_path)
+    insert_events(database, 10)
+    arguments = [A_LOADER_THAT_DIES_AT_COMMIT, database_url, str(warehouse_path), moment, mode]
+    killed = subprocess.run([sys.executable, "-c", *arguments], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    load(database_url, warehouse_path)
+    committed = database.execute("SELECT id FROM tracking_events ORDER BY id").fetchall()
+    with duckdb.connect(str(warehouse_path)) as connection:
+        assert connection.execute("SELECT id FROM raw.tracking_events ORDER BY id").fetchall() == committed
 
 
 def test_each_committed_row_is_loaded_exactly_once(
