@@ -8,7 +8,7 @@ import csv
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import msgspec
 import polars as pl
@@ -21,8 +21,7 @@ from footfall.importing.source import ROWS_PER_BATCH
 Fields = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class FileRow:
+class FileRow(NamedTuple):
     """A row: its number in the file (a line's, or a row's of Parquet), its values, how much of the file lies behind."""
 
     number: int
