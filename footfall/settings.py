@@ -13,7 +13,7 @@ from footfall.errors import HomeNotWritable, WrongSetting
 class Settings(BaseSettings):
     """The environment of INTERFACES.md; every value has a default that works on a fresh machine."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True, env_ignore_empty=True)
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
 
     home: Path = Field(Path(".footfall"), validation_alias="FOOTFALL_HOME")
     database_url: str | None = Field(None, validation_alias="DATABASE_URL")
@@ -38,7 +38,7 @@ def load_settings(home: Path | None = None) -> Settings:
 
     Raises WrongSetting, which names all wrong ones, and HomeNotWritable.
     """
-    given: dict[str, Any] = {"home": home} if home else {}
+    given: dict[str, Any] = {"FOOTFALL_HOME": home} if home else {}
     try:
         settings = Settings(**given)
     except ValidationError as error:

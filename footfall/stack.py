@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
-from footfall.dagster_home import prepare_dagster_home
+from footfall.dagster_home import dagster_environment
 from footfall.errors import HomeInUse
 from footfall.postgres import embedded_postgres
 from footfall.processes import Child, require_free_port, stop_all
@@ -101,7 +101,7 @@ def _children(settings: Settings, database_url: str) -> list[Child]:
     env = {
         **os.environ,
         "FOOTFALL_SECRET": read_secret(settings),
-        **prepare_dagster_home(settings.home, database_url),
+        **dagster_environment(settings.home, database_url),
     }
     ingest, admin, dagster = (_url(port) for port in _ports(settings))
     workspace = ("-w", str(WORKSPACE))

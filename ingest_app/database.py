@@ -39,4 +39,4 @@ def connect(engine: Engine) -> Connection:
         return engine.connect()
     except OperationalError as error:
         reason = " ".join(str(error.orig).split())
-        raise DatabaseUnreachable(engine.url.render_as_string(), reason) from error
+        raise DatabaseUnreachable(engine.url.set(drivername="postgresql").render_as_string(), reason) from error

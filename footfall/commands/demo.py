@@ -53,7 +53,7 @@ def _fill(stack: "Stack", days: int, stop: threading.Event, console: "Console") 
     write_key, server_key = _make_keys(stack)
     yesterday = datetime.now(UTC).date() - timedelta(days=1)
     sent = send_history(
-        stack.ingest_url, server_key, write_key, days=days, seed=SEED, last_day=yesterday, console=console
+        stack.ingest_url, server_key, days=days, seed=SEED, last_day=yesterday, console=console, stop=stop
     )
     sent += send_live(stack.ingest_url, write_key, seed=SEED, rounds=LIVE_ROUNDS, stop=stop)
     console.print("Refreshing: Postgres to DuckDB, models, checks, publish …")

@@ -29,19 +29,17 @@ def run_refresh(settings: "Settings", database_url: str, *, full: bool = False) 
 
     Raises SchemaNotMigrated, and RefreshFailed, which names the step and the model.
     """
-    from footfall.dagster_home import prepare_dagster_home
+    from footfall.dagster_home import dagster_environment
     from ingest_app.database import connect, make_engine
     from ingest_app.migrate import require_current
-    from pipelines.settings import adopt
 
     engine = make_engine(database_url)
     with connect(engine) as connection:
         require_current(connection)
     engine.dispose()
-    adopt(prepare_dagster_home(settings.home, database_url))
     from pipelines.refresh import refresh_now
 
-    return refresh_now(full=full)
+    return refresh_now(dagster_environment(settings.home, database_url), full=full)
 
 
 def print_moved(summary: "RefreshSummary") -> None:
