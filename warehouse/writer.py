@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from io import TextIOWrapper
 from pathlib import Path
 
-from warehouse.errors import WriterBusy
+from warehouse.errors import WarehouseUnusable, WriterBusy, one_line
 
 POLL_SECONDS = 0.05
 
@@ -18,17 +18,24 @@ def writer_lock(warehouse_path: Path, wait_seconds: float = 0, *, purpose: str =
     """Hold the warehouse alone, against other processes and other threads; not reentrant.
 
     The lock is the kernel's (flock), so it ends with its holder, however that ends. The file stays: to
-    remove it would let two hold a lock of the same name. Raises WriterBusy after `wait_seconds`.
+    remove it would let two hold a lock of the same name. Raises WriterBusy after `wait_seconds`, and
+    WarehouseUnusable where the folder cannot be written.
     """
-    warehouse_path.parent.mkdir(parents=True, exist_ok=True)
-    lock_path = warehouse_path.with_name(f"{warehouse_path.name}.lock")
-    with lock_path.open("a+", encoding="utf-8") as file:
+    with _open_lock_file(warehouse_path) as file:
         _acquire(file, warehouse_path, wait_seconds)
         try:
             _sign(file, f"pid {os.getpid()} ({purpose})")
             yield
         finally:
             _sign(file, "")
+
+
+def _open_lock_file(warehouse_path: Path) -> TextIOWrapper:
+    try:
+        warehouse_path.parent.mkdir(parents=True, exist_ok=True)
+        return warehouse_path.with_name(f"{warehouse_path.name}.lock").open("a+", encoding="utf-8")
+    except OSError as error:
+        raise WarehouseUnusable(warehouse_path, one_line(error)) from error
 
 
 def _acquire(file: TextIOWrapper, warehouse_path: Path, wait_seconds: float) -> None:

@@ -1,6 +1,8 @@
 """The load: each committed row once, state as it is, and a clear stop where the two sides do not fit."""
 
 import datetime as dt
+import subprocess
+import sys
 import uuid
 from pathlib import Path
 from typing import Any
@@ -311,3 +313,18 @@ def test_file_that_is_no_warehouse_is_named(database_url: str, warehouse_path: P
     warehouse_path.write_text("not a database" * 1000)
     with pytest.raises(WarehouseUnusable, match=r"warehouse\.duckdb"):
         load(database_url, warehouse_path)
+
+
+def test_file_open_in_another_program_is_named(database_url: str, warehouse_path: Path) -> None:
+    load(database_url, warehouse_path)
+    hold = "import sys, duckdb; c = duckdb.connect(sys.argv[1]); print('open', flush=True); sys.stdin.readline()"
+    with subprocess.Popen(
+        [sys.executable, "-c", hold, str(warehouse_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "open\n"
+        with pytest.raises(WarehouseUnusable, match=f"PID {other.pid}"):
+            load(database_url, warehouse_path)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from warehouse.errors import WriterBusy
+from warehouse.errors import WarehouseUnusable, WriterBusy
 from warehouse.writer import writer_lock
 
 A_HOLDER = """
@@ -71,4 +71,13 @@ def test_lock_is_free_again_after_an_error(warehouse_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), writer_lock(warehouse_path):
         raise ZeroDivisionError
     with writer_lock(warehouse_path):
+        pass
+
+
+def test_folder_that_cannot_be_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(WarehouseUnusable, match=r"warehouse\.duckdb"),
+        writer_lock(tmp_path / "file" / "warehouse.duckdb"),
+    ):
         pass
