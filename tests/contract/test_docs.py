@@ -1,0 +1,92 @@
+"""Docs cannot drift: every command, setting, endpoint, field, table and column is in them, and no file is too long."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+import typer
+import yaml
+
+from footfall.cli import app as command_line
+from footfall.settings import Settings
+from ingest_app.app import create_app
+from ingest_app.kinds import KINDS
+from ingest_app.settings import IngestSettings
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+LONGEST_FILE_LINES = 350
+
+
+def test_every_command_is_documented() -> None:
+    text = (DOCS / "operators.md").read_text()
+    assert [name for name in _commands(typer.main.get_command(command_line)) if f"`footfall {name}`" not in text] == []
+
+
+def test_every_setting_is_documented() -> None:
+    text = (DOCS / "operators.md").read_text()
+    names = [str(field.validation_alias) for field in Settings.model_fields.values()]
+    assert names
+    assert [name for name in names if f"`{name}`" not in text] == []
+
+
+def test_every_endpoint_is_documented() -> None:
+    text = (DOCS / "apps.md").read_text()
+    app = create_app(IngestSettings(database_url="postgresql://127.0.0.1/none", footfall_secret="x"))
+    rules = {re.sub(r"<\w+>", "{id}", rule.rule) for rule in app.url_map.iter_rules()}
+    assert len(rules) > 10
+    assert [rule for rule in sorted(rules) if rule not in text] == []
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.name)
+def test_every_field_of_a_record_is_documented(kind: object) -> None:
+    lines = (DOCS / "apps.md").read_text().splitlines()
+    name = getattr(kind, "name", "")
+    row = next(line for line in lines if f"/api/{name}` |" in line)
+    common = {"event_id", "created_at", "sent_at"} if name in {"activity", "events", "documents"} else set()
+    fields = set(getattr(kind, "record").__struct_fields__) - common  # noqa: B009
+    assert {field for field in fields if f"`{field}`" not in row and f"`{field}?`" not in row} == set()
+
+
+def test_every_published_column_is_documented() -> None:
+    text = (DOCS / "analysts.md").read_text()
+    models = [
+        model
+        for path in sorted((ROOT / "transforms" / "models" / "marts").glob("*.yml"))
+        for model in yaml.safe_load(path.read_text())["models"]
+    ]
+    assert len(models) >= 7
+    for model in models:
+        row = next(line for line in text.splitlines() if line.startswith(f"| `marts.{model['name']}`"))
+        assert [column["name"] for column in model["columns"] if f"`{column['name']}`" not in row] == []
+
+
+def test_every_schedule_is_documented() -> None:
+    from pipelines.jobs import SCHEDULES
+
+    text = (DOCS / "operators.md").read_text()
+    assert [schedule.job_name for schedule in SCHEDULES if f"| `{schedule.job_name}` |" not in text] == []
+
+
+def test_links_of_the_docs_lead_somewhere() -> None:
+    pages = [ROOT / "README.md", *DOCS.rglob("*.md")]
+    links = [(page, link) for page in pages for link in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text())]
+    assert links
+    assert [(page.name, link) for page, link in links if not (page.parent / link).exists()] == []
+
+
+def test_no_file_is_too_long_to_read() -> None:
+    names = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.split()
+    if not names:
+        pytest.skip("not a git checkout: there is no list of the project's own files")
+    code = [ROOT / name for name in names if name.endswith((".py", ".sql", ".html", ".js", ".css"))]
+    lengths = {str(path): len(path.read_text().splitlines()) for path in code if path.exists()}
+    assert {path: lines for path, lines in lengths.items() if lines > LONGEST_FILE_LINES} == {}
+
+
+def _commands(command: object, prefix: str = "") -> list[str]:
+    children = getattr(command, "commands", None)
+    if not children:
+        return [prefix]
+    return [found for name, child in children.items() for found in _commands(child, f"{prefix} {name}".strip())]
