@@ -44,14 +44,22 @@ class TableLoad:
     duration_seconds: float
 
 
-def load(database_url: str, warehouse_path: Path, *, full: bool = False, compare_keys: bool = False) -> list[TableLoad]:
+def load(
+    database_url: str,
+    warehouse_path: Path,
+    *,
+    full: bool = False,
+    compare_keys: bool = False,
+    wait_seconds: float = 0,
+) -> list[TableLoad]:
     """Bring every raw table up to one moment of Postgres; killed at any point, the next load makes it good.
 
     `full` takes everything anew, one table per transaction, and accepts another or a restored database.
-    `compare_keys` also deletes state rows that Postgres no longer has. Raises a WarehouseError: WriterBusy,
+    `compare_keys` also deletes state rows that Postgres no longer has. Another writer is waited for at most
+    `wait_seconds`. Raises a WarehouseError: WriterBusy,
     PostgresUnreachable, or what stands between the two sides and what to do about it.
     """
-    with writer_lock(warehouse_path, purpose="load"):
+    with writer_lock(warehouse_path, wait_seconds, purpose="load"):
         if full:
             adopt_restored_rows(database_url, [table.name for table in TABLES])
         with open_snapshot(database_url) as snapshot, open_warehouse(warehouse_path) as warehouse:

@@ -23,13 +23,14 @@ class PublishedTable:
     row_count: int
 
 
-def publish(warehouse_path: Path, published_path: Path) -> list[PublishedTable]:
+def publish(warehouse_path: Path, published_path: Path, *, wait_seconds: float = 0) -> list[PublishedTable]:
     """Swap in a new `published_path` with every mart, its comments, and `meta.refresh`.
 
-    On any failure the old file stays and nothing half-made is left. Raises NothingToPublish, PublishFailed,
+    Another writer is waited for at most `wait_seconds`. On any failure the old file stays and nothing
+    half-made is left. Raises NothingToPublish, PublishFailed,
     WriterBusy, WarehouseUnusable.
     """
-    with writer_lock(warehouse_path, purpose="publish"):
+    with writer_lock(warehouse_path, wait_seconds, purpose="publish"):
         if not warehouse_path.exists():
             raise NothingToPublish(warehouse_path)
         made_path = published_path.with_name(f"{published_path.name}.new")
