@@ -24,7 +24,8 @@ from dbt.version import __version__ as dbt_version
 from pipelines.errors import BuildFailed, ModelsUnreadable
 
 TRANSFORMS = Path(__file__).parents[1] / "transforms"
-QUIET = ("--log-level", "none", "--log-level-file", "info", "--no-send-anonymous-usage-stats")
+# no log file: dbt leaves it open in this process, and what matters is in the results
+QUIET = ("--log-level", "none", "--log-level-file", "none", "--no-send-anonymous-usage-stats")
 
 
 @dataclass(frozen=True)
@@ -58,9 +59,10 @@ class NodeResult:
 
 @dataclass(frozen=True)
 class ParsedProject:
-    """The project as dbt parsed it; `folder` holds manifest.json and dbt's own binary form of it."""
+    """The project in `transforms` as dbt parsed it; `folder` holds manifest.json and dbt's own binary form of it."""
 
     folder: Path
+    transforms: Path
 
     def manifest(self) -> Mapping[str, Any]:
         """Return dbt's manifest (schema v12) as plain data."""
@@ -83,12 +85,10 @@ def parse(dbt_folder: Path, transforms: Path = TRANSFORMS) -> ParsedProject:
     with _alone(dbt_folder / "parsed.lock"):
         if not folder.is_dir():
             _parse_into(folder, dbt_folder, transforms)
-    return ParsedProject(folder)
+    return ParsedProject(folder, transforms)
 
 
-def build(
-    project: ParsedProject, dbt_folder: Path, *, full: bool = False, transforms: Path = TRANSFORMS
-) -> list[NodeResult]:
+def build(project: ParsedProject, dbt_folder: Path, *, full: bool = False) -> list[NodeResult]:
     """Build all models and run their data tests, in order; what depends on a failed one is skipped.
 
     The caller holds the writer's lock of the warehouse. `full` rebuilds incremental models from the start. Unit
@@ -97,7 +97,7 @@ def build(
     """
     arguments = ["build", "--exclude-resource-type", "unit_test", *(["--full-refresh"] if full else [])]
     try:
-        outcome = _invoke(arguments, dbt_folder, dbt_folder / "target", transforms, project.for_dbt())
+        outcome = _invoke(arguments, dbt_folder, dbt_folder / "target", project.transforms, project.for_dbt())
     finally:
         # dbt keeps its DuckDB file open in this process, which would lock out the next writer
         DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]

@@ -1,5 +1,7 @@
 """What Dagster loads (`workspace.yaml`): all assets, checks, jobs and schedules, put together. No logic here."""
 
+from pathlib import Path
+
 import dagster as dg
 
 from pipelines.assets.load import load_asset
@@ -7,7 +9,7 @@ from pipelines.assets.models import models_asset
 from pipelines.assets.postgres import postgres_assets
 from pipelines.assets.publish import publish_asset
 from pipelines.assets.retention import event_partitions, expired_live_sessions, forgotten_runs
-from pipelines.dbt_project import parse
+from pipelines.dbt_project import TRANSFORMS, parse
 from pipelines.jobs import JOBS, SCHEDULES
 from pipelines.settings import Settings, adopt, load_settings
 from pipelines.translator import source_descriptions
@@ -20,13 +22,13 @@ def defs() -> dg.Definitions:
     return build_defs(load_settings())
 
 
-def build_defs(settings: Settings) -> dg.Definitions:
-    """Return the definitions for `settings`; parses the dbt project where its files changed.
+def build_defs(settings: Settings, transforms: Path = TRANSFORMS) -> dg.Definitions:
+    """Return the definitions for `settings`; parses the dbt project in `transforms` where its files changed.
 
     Raises ModelsUnreadable.
     """
     adopt(settings.environment)
-    project = parse(settings.dbt_folder)
+    project = parse(settings.dbt_folder, transforms)
     descriptions = source_descriptions(project.manifest())
     tables = {table.name: descriptions[table.name] for table in TABLES}
     models = models_asset(project)

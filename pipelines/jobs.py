@@ -8,6 +8,12 @@ from pipelines.assets import retention
 
 REFRESH = "refresh"
 _EVERY_FIVE_MINUTES = "*/5 * * * *"
+_UNFINISHED = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+]
 _THE_PATH = dg.AssetSelection.all() - dg.AssetSelection.groups(retention.GROUP)
 
 
@@ -65,8 +71,23 @@ def _schedule(job: "dg.UnresolvedAssetJobDefinition", cron: str, description: st
     )
 
 
+@dg.schedule(
+    job=refresh,
+    cron_schedule=_EVERY_FIVE_MINUTES,
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Every five minutes, unless the last one is still under way: reports are about that old.",
+)
+def refresh_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    """Start a refresh; a long one, as the first may be, must not leave a queue of them behind."""
+    unfinished = dg.RunsFilter(job_name=REFRESH, statuses=_UNFINISHED)
+    if context.instance.get_runs_count(unfinished):
+        return dg.SkipReason("the last refresh is still under way")
+    return dg.RunRequest()
+
+
 SCHEDULES = (
-    _schedule(refresh, _EVERY_FIVE_MINUTES, "Every five minutes: reports are at most that old."),
+    refresh_schedule,
     _schedule(compare_keys, "17 2 * * *", "Each night at 02:17 UTC, when few look."),
     _schedule(cleanup_live_sessions, _EVERY_FIVE_MINUTES, "Every five minutes: who left is soon not counted."),
     _schedule(make_partitions, "7 0 * * *", "Each day at 00:07 UTC, two weeks ahead."),

@@ -75,10 +75,10 @@ def _without_bookkeeping(spec: dg.AssetSpec) -> dg.AssetSpec:
 
 
 def _sentence(test: Mapping[str, Any]) -> str:
-    """Return what the test holds to: its YAML's words, or, of a test by name, the rule and what it is about."""
-    if test["description"]:
-        return str(test["description"])
-    rule = test["test_metadata"]
+    """Return what the test holds to: its YAML's words, else the rule and what it is about, else its name."""
+    rule = test.get("test_metadata")
+    if test["description"] or not rule:
+        return str(test["description"] or test["name"].replace("_", " "))
     details = {name: value for name, value in rule["kwargs"].items() if name != "model"}
     about = details.pop("column_name", None)
     return f"`{about}`: {rule['name'].replace('_', ' ')}" if about else f"{rule['name'].replace('_', ' ')} {details}"

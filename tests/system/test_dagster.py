@@ -1,4 +1,4 @@
-"""The orchestration as an operator has it: a real web server and daemon, asked over GraphQL. Imports nothing of ours."""
+"""The orchestration as an operator has it: a real web server and daemon, asked over GraphQL."""
 
 import json
 import os
@@ -26,8 +26,8 @@ CHECK_OF_BROKEN_MODEL = "unique_rpt_daily_activity_activity_date"
 
 # what the command line prepares for its children, printed by a process of its own
 PREPARE = """
-import json, os, pathlib, footfall.dagster_home as dagster_home
-print(json.dumps(dagster_home.dagster_environment(pathlib.Path(os.environ["FOOTFALL_HOME"]), os.environ["DATABASE_URL"])))
+import json, os, pathlib, footfall.dagster_home as home
+print(json.dumps(home.dagster_environment(pathlib.Path(os.environ["FOOTFALL_HOME"]), os.environ["DATABASE_URL"])))
 """
 
 LAUNCH = """
@@ -83,7 +83,7 @@ class Dagster:
     project: Path
     home: Path
 
-    def ask(self, query: str, **variables: object) -> Any:
+    def ask(self, query: str, **variables: Any) -> Any:  # noqa: ANN401, it is as free as JSON
         """Return the one field that the query asks for."""
         answer = requests.post(f"{self.url}/graphql", json={"query": query, "variables": variables}, timeout=90).json()
         assert "errors" not in answer, answer
@@ -114,7 +114,7 @@ class Dagster:
     def checks(self, *key: str) -> dict[str, str]:
         [node] = self.ask(CHECKS, key={"path": key})
         return {
-            check["name"]: (check["executionForLatestMaterialization"] or {}).get("status")
+            check["name"]: str((check["executionForLatestMaterialization"] or {}).get("status"))
             for check in node["assetChecksOrError"]["checks"]
         }
 
