@@ -1,18 +1,17 @@
-.PHONY: install demo test check bench lock format
+.PHONY: install demo test check bench format lock
 
 PYTHON ?= python3
 BIN := .venv/bin
-PACKAGES := admin_app footfall ingest_app pipelines warehouse
+NEEDS := footfall needs Python 3.11 to 3.13; name one that you have: make PYTHON=python3.12 …
 
-install: .venv/.installed ## make .venv from the hashed lock
+install: .venv/.installed ## make .venv from the hashed lock; nothing is installed outside of it
 
-# uv where it is, else fetched into the .venv itself: nothing is installed outside of it
 .venv/.installed: requirements-dev.txt pyproject.toml
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	command -v uv >/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	PATH="$$PATH:$(CURDIR)/$(BIN)" uv pip sync --quiet --python $(BIN)/python --require-hashes requirements-dev.txt
-	PATH="$$PATH:$(CURDIR)/$(BIN)" uv pip install --quiet --python $(BIN)/python --no-deps --editable .
-	touch $@
+	@$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 14) else "$(NEEDS)")'
+	test -x $(BIN)/uv || { $(PYTHON) -m venv .venv && $(BIN)/python -m pip --disable-pip-version-check install -q uv; }
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements-dev.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@
 
 demo: install ## everything up, sample data flowing, addresses printed; Ctrl-C stops it
 	$(BIN)/footfall demo
@@ -27,15 +26,15 @@ check: install ## format, lint, types, imports, SQL lint
 	$(BIN)/lint-imports
 	$(BIN)/sqlfluff lint --processes 2 transforms
 
-bench: install ## the figures of the docs, measured here
+bench: install ## the figures that are worth knowing, measured here
 	$(BIN)/python -m benchmarks
 
-format: install ## what `check` would ask for, where a machine can do it
+format: install ## mend what `check` would complain of, where a machine can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 	$(BIN)/sqlfluff fix transforms
 
-LOCK := uv pip compile --quiet --universal --upgrade --generate-hashes --no-header --no-annotate --python-version 3.11
+LOCK := $(BIN)/uv pip compile --quiet --universal --upgrade --generate-hashes --no-header --no-annotate --python-version 3.11
 lock: ## take the newest versions that pyproject.toml allows
 	$(LOCK) pyproject.toml -o requirements.txt
 	$(LOCK) pyproject.toml --group dev -c requirements.txt -o requirements-dev.txt
