@@ -39,6 +39,7 @@ def load_asset(tables: Mapping[str, str]) -> dg.AssetsDefinition:
             settings.warehouse_path,
             full=config.full,
             compare_keys=config.compare_keys,
+            wait_seconds=settings.writer_wait_seconds,
         ):
             if table.loaded_row_count:
                 context.log_event(_seen(table))

@@ -33,7 +33,7 @@ def models_asset(project: ParsedProject) -> dg.AssetsDefinition:
     def build_models(
         context: dg.AssetExecutionContext, config: ModelsConfig, settings: dg.ResourceParam[Settings]
     ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
-        with writer_lock(settings.warehouse_path, purpose="build models"):
+        with writer_lock(settings.warehouse_path, settings.writer_wait_seconds, purpose="build models"):
             results = build(project, settings.dbt_folder, full=config.full)
             built = [result for result in results if result.unique_id in models and result.is_done]
             row_counts = _count_rows(settings.warehouse_path, built)

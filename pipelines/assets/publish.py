@@ -32,7 +32,7 @@ def publish_asset(marts: Sequence[dg.AssetKey]) -> dg.AssetsDefinition:
         "Replaced in one step, and only when every model was built and every check passed.",
     )
     def publish_analytics(settings: dg.ResourceParam[Settings]) -> dg.MaterializeResult[None]:
-        tables = publish(settings.warehouse_path, settings.published_path)
+        tables = publish(settings.warehouse_path, settings.published_path, wait_seconds=settings.writer_wait_seconds)
         return dg.MaterializeResult(
             metadata={
                 "dagster/row_count": sum(table.row_count for table in tables),

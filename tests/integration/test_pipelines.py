@@ -84,7 +84,7 @@ def test_jobs_and_schedules_say_what_they_do() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "expected"), [("STARTED", dg.SkipReason), ("QUEUED", dg.SkipReason), ("FAILURE", dg.RunRequest)]
+    ("status", "expected"), [("STARTED", dg.SkipReason), ("STARTING", dg.SkipReason), ("FAILURE", dg.RunRequest)]
 )
 def test_refresh_is_not_scheduled_twice_at_once(tmp_path: Path, status: str, expected: type) -> None:
     with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
@@ -139,7 +139,8 @@ def test_refresh_moves_rows_once_and_is_recorded(settings: Settings, database: p
         assert connection.sql("SELECT count(*) FROM raw.activity_events").fetchall() == [(2,)]
 
 
-def test_refresh_beside_other_writer_names_it(settings: Settings) -> None:
+def test_refresh_beside_other_writer_names_it(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FOOTFALL_WRITER_WAIT_SECONDS", "0.1")
     environment = dagster_environment(settings.footfall_home, settings.database_url)
     with (
         writer_lock(settings.warehouse_path, purpose="hold it"),
