@@ -42,8 +42,10 @@ def weblog(
 ) -> None:
     """Import web-server logs (common or combined format, also .gz) as visits.
 
-    Addresses and user agents are hashed, queries left out. Importing a file again, or one that overlaps it, adds
-    only what is new: equal lines count as often as they stand in one file.
+    Addresses and user agents are hashed, queries left out.
+
+    Importing a file again, or one that overlaps it, adds only what is new.
+    Equal lines count as often as they stand in one file.
     """
     from footfall.importing.weblog import WebLog
     from footfall.settings import load_settings, read_secret
@@ -74,8 +76,10 @@ def records(
 ) -> None:
     """Import records from NDJSON, CSV (also .gz) or Parquet; the columns are the fields of the HTTP endpoint.
 
-    A file with a wrong record is refused whole. Importing files again adds only what is new: a record without
-    event_id counts as often as it stands in the files of one command.
+    A file with a wrong record is refused whole.
+
+    Importing files again adds only what is new. A record without event_id
+    counts as often as it stands in the files of one command.
     """
     from datetime import UTC, datetime
 

@@ -101,9 +101,10 @@ def test_line_of_another_shape_is_unreadable(line: str) -> None:
     assert "203.0.113.7" not in str(caught.value)
 
 
+@pytest.mark.timeout(2)
 def test_hostile_line_costs_no_more_time() -> None:
     with pytest.raises(UnreadableLine):
-        parse("a b c [" * 9_000 + '"' + "\\" * 60_001)
+        parse("a b c" + " [" * 30_000)
 
 
 def test_visit_row_holds_what_the_issue_names(tmp_path: Path) -> None:
