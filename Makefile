@@ -6,10 +6,10 @@ NEEDS := footfall needs Python 3.11 to 3.13; name one that you have: make PYTHON
 
 install: .venv/.installed ## make .venv from the hashed lock; nothing is installed outside of it
 
-.venv/.installed: requirements-dev.txt pyproject.toml
+.venv/.installed: requirements-dev.txt pyproject.toml Makefile
 	@$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 14) else "$(NEEDS)")'
 	test -x $(BIN)/uv || { $(PYTHON) -m venv .venv && $(BIN)/python -m pip --disable-pip-version-check install -q uv; }
-	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements-dev.txt
+	$(BIN)/uv pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes requirements-dev.txt
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch $@
 

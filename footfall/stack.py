@@ -68,11 +68,16 @@ def running_stack(settings: Settings, stop: threading.Event) -> Iterator[Stack]:
     `stop` is set by Ctrl-C and SIGTERM, also while it comes up. Raises what keeps it from coming up:
     PortTaken, HomeInUse, DatabaseUnreachable, SchemaTooNew, ChildNotReady.
     """
+    # here, for it imports dagster, which takes seconds that no other command should wait
+    from pipelines.orphans import fail_orphaned_runs
+
     with _only_one(settings.home), _signals_set(stop):
         _require_ports(settings)
         with open_database(settings) as database_url:
             _migrate(database_url)
-            children = _children(settings, database_url)
+            dagster = dagster_environment(settings.home, database_url)
+            fail_orphaned_runs(dagster)
+            children = _children(settings, dagster)
             watcher = threading.Thread(target=_watch, args=(children, stop), name="watch children")
             try:
                 for child in children:
@@ -97,12 +102,8 @@ def _migrate(database_url: str) -> None:
         engine.dispose()
 
 
-def _children(settings: Settings, database_url: str) -> list[Child]:
-    env = {
-        **os.environ,
-        "FOOTFALL_SECRET": read_secret(settings),
-        **dagster_environment(settings.home, database_url),
-    }
+def _children(settings: Settings, dagster_env: Mapping[str, str]) -> list[Child]:
+    env = {**os.environ, **dagster_env, "FOOTFALL_SECRET": read_secret(settings)}
     ingest, admin, dagster = (_url(port) for port in _ports(settings))
     workspace = ("-w", str(WORKSPACE))
     web = (_program("dagster-webserver"), "-h", "127.0.0.1", "-p", str(settings.dagster_port), *workspace)

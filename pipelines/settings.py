@@ -14,14 +14,12 @@ from pipelines.errors import SettingsInvalid, SettingsMissing
 
 
 class Settings(BaseSettings):
-    """FOOTFALL_HOME (default `.footfall` in the working folder), DATABASE_URL (a libpq URL, required), and a wait."""
+    """FOOTFALL_HOME (default `.footfall` in the working folder) and DATABASE_URL (a libpq URL, required)."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+    model_config = SettingsConfigDict(frozen=True, extra="ignore")
 
     footfall_home: Path = Path(".footfall")
     database_url: str = Field(repr=False, min_length=1)
-    # how long a step waits for another writer: a scheduled refresh meets one that somebody started by hand
-    writer_wait_seconds: float = Field(60, ge=0, validation_alias="FOOTFALL_WRITER_WAIT_SECONDS")
 
     @field_validator("footfall_home")
     @classmethod

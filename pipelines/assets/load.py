@@ -14,6 +14,8 @@ from pipelines.translator import SOURCE
 from warehouse.load import TableLoad, load
 
 WAREHOUSE_POOL = "warehouse"
+# how long a step waits for another writer: a scheduled refresh may meet one that somebody started by hand
+WRITER_WAIT_SECONDS = 60.0
 
 
 class LoadConfig(dg.Config):
@@ -39,7 +41,7 @@ def load_asset(tables: Mapping[str, str]) -> dg.AssetsDefinition:
             settings.warehouse_path,
             full=config.full,
             compare_keys=config.compare_keys,
-            wait_seconds=settings.writer_wait_seconds,
+            wait_seconds=WRITER_WAIT_SECONDS,
         ):
             if table.loaded_row_count:
                 context.log_event(_seen(table))

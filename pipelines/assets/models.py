@@ -9,7 +9,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from pipelines.assets.load import WAREHOUSE_POOL
+from pipelines.assets.load import WAREHOUSE_POOL, WRITER_WAIT_SECONDS
 from pipelines.dbt_project import NodeResult, ParsedProject, build
 from pipelines.settings import Settings
 from pipelines.translator import UNIQUE_ID, model_specs
@@ -33,7 +33,7 @@ def models_asset(project: ParsedProject) -> dg.AssetsDefinition:
     def build_models(
         context: dg.AssetExecutionContext, config: ModelsConfig, settings: dg.ResourceParam[Settings]
     ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
-        with writer_lock(settings.warehouse_path, settings.writer_wait_seconds, purpose="build models"):
+        with writer_lock(settings.warehouse_path, WRITER_WAIT_SECONDS, purpose="build models"):
             results = build(project, settings.dbt_folder, full=config.full)
             built = [result for result in results if result.unique_id in models and result.is_done]
             row_counts = _count_rows(settings.warehouse_path, built)

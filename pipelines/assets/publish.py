@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import dagster as dg
 
-from pipelines.assets.load import WAREHOUSE_POOL
+from pipelines.assets.load import WAREHOUSE_POOL, WRITER_WAIT_SECONDS
 from pipelines.assets.postgres import OWNERS
 from pipelines.settings import Settings
 from warehouse.publish import publish
@@ -32,7 +32,7 @@ def publish_asset(marts: Sequence[dg.AssetKey]) -> dg.AssetsDefinition:
         "Replaced in one step, and only when every model was built and every check passed.",
     )
     def publish_analytics(settings: dg.ResourceParam[Settings]) -> dg.MaterializeResult[None]:
-        tables = publish(settings.warehouse_path, settings.published_path, wait_seconds=settings.writer_wait_seconds)
+        tables = publish(settings.warehouse_path, settings.published_path, wait_seconds=WRITER_WAIT_SECONDS)
         return dg.MaterializeResult(
             metadata={
                 "dagster/row_count": sum(table.row_count for table in tables),

@@ -8,6 +8,9 @@ import duckdb
 import psycopg
 import pytest
 from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
+from dagster._core.remote_origin import InProcessCodeLocationOrigin, RemoteRepositoryOrigin
+from dagster._core.storage.dagster_run import DagsterRun
+from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from sqlalchemy import make_url
 
 from footfall.dagster_home import dagster_environment, storage_url
@@ -15,6 +18,7 @@ from pipelines.dbt_project import TRANSFORMS, one_line, parse
 from pipelines.definitions import build_defs
 from pipelines.errors import ModelsUnreadable, RefreshFailed, SettingsMissing
 from pipelines.jobs import JOBS, REFRESH, SCHEDULES, refresh_schedule
+from pipelines.orphans import fail_orphaned_runs
 from pipelines.refresh import refresh_now
 from pipelines.settings import Settings, load_settings
 from warehouse.tables import TABLES
@@ -140,7 +144,7 @@ def test_refresh_moves_rows_once_and_is_recorded(settings: Settings, database: p
 
 
 def test_refresh_beside_other_writer_names_it(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FOOTFALL_WRITER_WAIT_SECONDS", "0.1")
+    monkeypatch.setattr("pipelines.assets.load.WRITER_WAIT_SECONDS", 0.1)
     environment = dagster_environment(settings.footfall_home, settings.database_url)
     with (
         writer_lock(settings.warehouse_path, purpose="hold it"),
@@ -194,3 +198,17 @@ def test_storage_url_sees_only_dagsters_schema(given: str, expected: str) -> Non
 def test_dbt_message_is_one_line_without_heading() -> None:
     message = "Runtime Error in model rpt_x (models/marts/rpt_x.sql)\n  Binder Error: no column\n  LINE 1: select"
     assert one_line(message) == "Binder Error: no column LINE 1: select"
+
+
+def test_orphaned_runs_are_failed_but_not_foreground_ones(settings: Settings) -> None:
+    environment = dagster_environment(settings.footfall_home, settings.database_url)
+    fail_orphaned_runs(environment)
+    code = InProcessCodeLocationOrigin(LoadableTargetOrigin(module_name="pipelines.definitions"))
+    origin = RemoteRepositoryOrigin(code, "__repository__").get_job_origin(REFRESH)
+    started = dg.DagsterRunStatus.STARTED
+    with dg.DagsterInstance.from_config(str(settings.dagster_folder)) as instance:
+        launched = instance.add_run(DagsterRun(REFRESH, status=started, remote_job_origin=origin))
+        foreground = instance.add_run(DagsterRun(REFRESH, status=started))
+        assert fail_orphaned_runs(environment) == 1
+        statuses = [instance.get_run_by_id(run.run_id) for run in (launched, foreground)]
+    assert [run and run.status for run in statuses] == [dg.DagsterRunStatus.FAILURE, started]
