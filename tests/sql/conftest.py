@@ -9,6 +9,7 @@ from typing import Any
 import duckdb
 import psycopg
 import pytest
+from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.artifacts.schemas.run import RunExecutionResult, RunResult
 from dbt.cli.main import dbtRunner, dbtRunnerResult
 from dbt.contracts.graph.manifest import Manifest
@@ -46,11 +47,15 @@ class Models:
 
     def dbt(self, command: str, *arguments: str, **variables: str) -> dbtRunnerResult:
         """Run one dbt command on this home; the result tells, nothing is raised."""
-        with pytest.MonkeyPatch.context() as patch, duckdb.connect(str(self.warehouse_path)):
+        with pytest.MonkeyPatch.context() as patch:
             patch.setenv("FOOTFALL_HOME", str(self.home))
-            return _invoke(
-                self.home, self.manifest, command, *arguments, "--vars", str(variables) if variables else "{}"
-            )
+            try:
+                return _invoke(
+                    self.home, self.manifest, command, *arguments, "--vars", str(variables) if variables else "{}"
+                )
+            finally:
+                # dbt keeps its file open in this process, and the next test has another
+                DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
 
     def build(self, *arguments: str, **variables: str) -> None:
         """Build the models without testing them; fail with dbt's own words."""
