@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 from flask import Flask, Response
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
@@ -61,9 +61,10 @@ def register_error_handlers(app: Flask) -> None:
 
     @app.errorhandler(OperationalError)
     @app.errorhandler(InterfaceError)
+    @app.errorhandler(IntegrityError)  # an account that was deleted while its heartbeat came in
     @app.errorhandler(PoolTimeout)
     def _(error: Exception) -> Response:
-        log.error("Postgres is away: %s", type(error).__name__)
+        log.error("not kept: %s", type(error).__name__)
         response = refused(503, "database_unavailable", "the record was not kept: send it again")
         response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
         return response

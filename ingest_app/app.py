@@ -3,15 +3,18 @@
 Where a record goes is decided in one place, `_keep`: into Postgres, in one transaction a request.
 """
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import get_type_hints
 from uuid import UUID
 
+import msgspec
 from flask import Flask, Response, current_app, request
 from sqlalchemy import Connection, Engine, Table, select
 
 from ingest_app import answers, store
-from ingest_app.database import make_engine
+from ingest_app.database import SERVING, make_engine
 from ingest_app.decode import decode_body
 from ingest_app.errors import InvalidRecord, NotAllowed, NotAuthenticated, NotFound
 from ingest_app.keys import Key, find_key
@@ -21,19 +24,22 @@ from ingest_app.records import Record
 from ingest_app.schema import accounts, admin_settings, organizations, subscriptions, users
 from ingest_app.settings import IngestSettings
 
+MAX_BODY_BYTES = 1024 * 1024
+DEFAULT_ARCHIVE_DAYS = 90
 TRACKED = ("track-visit", "heartbeat", "activity", "events", "documents", "sessions/heartbeat")
-STATE_TABLES = {table.name: table for table in (accounts, organizations, subscriptions, users)}
+DELETABLE_TABLES = {table.name: table for table in (accounts, organizations, subscriptions, users)}
 
 
 def create_app(settings: IngestSettings | None = None) -> Flask:
     """Make the WSGI app. Without settings they are read from the environment; missing ones are named."""
     app = Flask(__name__, static_folder=None)
     settings = settings or IngestSettings()
-    app.extensions["footfall"] = (settings, make_engine(settings.database_url))
+    app.extensions["footfall"] = (settings, make_engine(settings.database_url, options=SERVING))
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     answers.register_error_handlers(app)
     for name in TRACKED:
         _route(app, "POST", f"/api/{name}", KINDS[name], scopes=("write", "server"))
-    for name, table in STATE_TABLES.items():
+    for name, table in DELETABLE_TABLES.items():
         _route(app, "PUT", f"/api/{name}", KINDS[name], scopes=("server",))
         _delete_route(app, f"/api/{name}/<key>", table)
     app.add_url_rule("/healthz", "healthz", lambda: answers.answer({"status": "ok"}, 200))
@@ -50,10 +56,11 @@ def _delete_route(app: Flask, path: str, table: Table) -> None:
 
 def _receive(kind: Kind, scopes: tuple[str, ...]) -> Response:
     settings, engine = _parts()
-    received_at = datetime.now(UTC)
+    # before a connection is taken: a slow sender holds up nobody but himself
+    body, received_at = request.get_data(cache=False), datetime.now(UTC)
     with engine.begin() as connection:
         key = _require_key(connection, scopes)
-        decoded = decode_body(request.get_data(cache=False), kind.record)
+        decoded = decode_body(body, kind.record)
         if not decoded.records:
             return answers.all_refused(decoded.errors)
         sender, oldest = _sender(settings, key), _oldest(connection, key, received_at)
@@ -81,11 +88,16 @@ def _delete(table: Table, key: str) -> Response:
 
 
 def _typed(table: Table, key: str) -> object:
-    """Read the id of an address as the table's own type."""
+    """Read the id of an address as the field of the record that made it."""
+    kind = get_type_hints(KINDS[table.name].record, include_extras=True)["id"]
     try:
-        return table.c.id.type.python_type(key)
-    except ValueError:
-        raise InvalidRecord(f"{key} is not an id of {table.name}", "id") from None
+        found: object = msgspec.convert(key, kind, strict=False)
+    except msgspec.ValidationError:
+        found = None
+    # only as it is written, for a number also reads 1e3
+    if str(found) != key.lower():
+        raise InvalidRecord(f"{key} is not an id of {table.name}", "id")
+    return found
 
 
 def _require_key(connection: Connection, scopes: tuple[str, ...]) -> Key:
@@ -110,7 +122,10 @@ def _oldest(connection: Connection, key: Key, now: datetime) -> datetime | None:
     if key.scope == "server":
         return None
     setting = select(admin_settings.c.setting_value).where(admin_settings.c.setting_key == "archive_after_days")
-    return now - timedelta(days=int(connection.execute(setting).scalar_one()))
+    stated = connection.execute(setting).scalar() or ""
+    # a value that somebody wrote past the checks must not refuse every event
+    days = int(stated) if re.fullmatch("[0-9]{1,5}", stated) else DEFAULT_ARCHIVE_DAYS
+    return now - timedelta(days=days)
 
 
 def _parts() -> tuple[IngestSettings, Engine]:

@@ -1,7 +1,7 @@
 """The way to Postgres: one engine a process, with bounded waits. No queries here."""
 
 from sqlalchemy import Connection, Engine, create_engine, make_url
-from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from ingest_app.errors import DatabaseUnreachable
 
@@ -9,24 +9,31 @@ CONNECT_TIMEOUT_SECONDS = 5
 POOL_WAIT_SECONDS = 5
 
 
-def make_engine(database_url: str, pool_size: int = 4) -> Engine:
+# for a server that answers requests: who waits for a lock holds a connection that others need
+SERVING = "-c lock_timeout=5s -c statement_timeout=30s"
+
+
+def make_engine(database_url: str, pool_size: int = 4, options: str = "") -> Engine:
     """Make the pool of a process. `database_url` is a libpq URL; psycopg 3 is the driver.
 
-    Raises DatabaseUnreachable where the URL is none of Postgres.
+    `options` go to each session, after those of the URL. Raises DatabaseUnreachable where the URL is none of Postgres.
     """
     try:
         url = make_url(database_url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         raise DatabaseUnreachable("DATABASE_URL", "it is not a URL like postgresql://…") from None
     if url.get_backend_name() not in {"postgresql", "postgres"}:
         raise DatabaseUnreachable("DATABASE_URL", "it is not a URL like postgresql://…")
+    given = " ".join(_words(url.query.get("options", "")))
     return create_engine(
         url.set(drivername="postgresql+psycopg"),
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=POOL_WAIT_SECONDS,
         pool_pre_ping=True,
-        connect_args={"connect_timeout": CONNECT_TIMEOUT_SECONDS, "options": "-c timezone=UTC"},
+        # an error's text may end in a log, and parameters are people's data
+        hide_parameters=True,
+        connect_args={"connect_timeout": CONNECT_TIMEOUT_SECONDS, "options": f"{given} -c timezone=UTC {options}"},
     )
 
 
@@ -37,6 +44,10 @@ def connect(engine: Engine) -> Connection:
     """
     try:
         return engine.connect()
-    except OperationalError as error:
+    except DBAPIError as error:
         reason = " ".join(str(error.orig).split())
         raise DatabaseUnreachable(engine.url.set(drivername="postgresql").render_as_string(), reason) from error
+
+
+def _words(option: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (option,) if isinstance(option, str) else option

@@ -1,5 +1,6 @@
 """From a request's bytes to records: each item gets its own verdict. No database, no HTTP answer."""
 
+import json
 import re
 from dataclasses import dataclass, field
 from functools import cache
@@ -9,12 +10,13 @@ import msgspec
 from ingest_app.errors import BodyTooLarge, InvalidRecord
 from ingest_app.records import Record
 
-MAX_BODY_BYTES = 1024 * 1024
 MAX_ITEMS = 1_000
 
 # msgspec ends a message with the place: "… - at `$.meta[...]`"; a missing field it names in the text
 PLACE = re.compile(r"^(?P<problem>.*?)(?: - at `\$\.(?P<place>[^`]*)`)?$", re.DOTALL)
 MISSING_FIELD = re.compile(r"missing required field `(?P<name>[^`]+)`")
+# whatever a decoder says of bytes that are no record; bad UTF-8 inside of a text comes as the last one
+FAULTS = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
 
 
 @dataclass(slots=True)
@@ -28,10 +30,8 @@ class Decoded:
 def decode_body(body: bytes, record: type[Record]) -> Decoded:
     """Decode one record or an array of them.
 
-    Raises BodyTooLarge over 1 MiB or 1,000 items, InvalidRecord where the body is no JSON or holds nothing.
+    Raises BodyTooLarge over 1,000 items, InvalidRecord where the body is no JSON or holds nothing.
     """
-    if len(body) > MAX_BODY_BYTES:
-        raise BodyTooLarge(f"a body has at most {MAX_BODY_BYTES:,} bytes")
     items = _split(body)
     if not items:
         raise InvalidRecord("the body holds no record")
@@ -41,7 +41,7 @@ def decode_body(body: bytes, record: type[Record]) -> Decoded:
     for index, item in enumerate(items):
         try:
             decoded.records.append(_decoder(record).decode(item))
-        except (msgspec.MsgspecError, RecursionError) as error:
+        except FAULTS as error:
             decoded.errors.append({"index": index, **_verdict(error)})
     return decoded
 
@@ -51,13 +51,30 @@ def _split(body: bytes) -> list[msgspec.Raw]:
         if body.lstrip()[:1] == b"[":
             return _RAW_LIST.decode(body)
         return [_RAW.decode(body)]
-    except (msgspec.MsgspecError, RecursionError) as error:
-        raise InvalidRecord(f"the body is not valid JSON: {error}") from None
+    except FAULTS as error:
+        items = _split_leniently(body)
+        if items is None:
+            raise InvalidRecord(f"the body is not valid JSON: {error}") from None
+        return items
+
+
+def _split_leniently(body: bytes) -> list[msgspec.Raw] | None:
+    """Split what a strict reader refuses whole, so that one bad item does not take the others with it.
+
+    Half a surrogate pair is the usual case: JavaScript cuts texts between the two. The items go on as they were.
+    """
+    try:
+        items = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return [msgspec.Raw(json.dumps(item).encode()) for item in items] if isinstance(items, list) else None
 
 
 def _verdict(error: Exception) -> dict[str, str | None]:
     if isinstance(error, RecursionError):
         return {"field": None, "error": "the record is nested too deeply"}
+    if not isinstance(error, msgspec.ValidationError):
+        return {"field": None, "error": f"the record is not valid JSON: {error}"}
     found = PLACE.match(str(error))
     problem, place = (found["problem"], found["place"]) if found else (str(error), None)
     missing = MISSING_FIELD.search(problem)

@@ -29,6 +29,13 @@ class SchemaNotMigrated(IngestError):
         self.found, self.newest = found, newest
 
 
+class MigrationFailed(IngestError):
+    """Postgres refused the migration and kept nothing of it: {reason} (use a database of its own, with the right to create)"""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+
+
 class RequestRefused(IngestError):
     """{message}"""
 

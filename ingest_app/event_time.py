@@ -19,7 +19,10 @@ def settle(
     if created_at is None:
         return received_at, False
     if sent_at is not None:
-        created_at = received_at - (sent_at - created_at)
+        try:
+            created_at = received_at - (sent_at - created_at)
+        except OverflowError:
+            return received_at, True
     too_new = created_at > received_at + FUTURE_TOLERANCE
     too_old = oldest is not None and created_at < oldest
     return (received_at, True) if too_new or too_old else (created_at, False)

@@ -5,8 +5,9 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 
-from ingest_app.errors import SchemaNotMigrated, SchemaTooNew
+from ingest_app.errors import MigrationFailed, SchemaNotMigrated, SchemaTooNew
 
 PARTITION_DAYS_AHEAD = 14
 
@@ -15,8 +16,15 @@ def migrate(connection: Connection) -> tuple[str | None, str]:
     """Run what is missing, in one transaction, and make the event partitions ahead.
 
     Two processes that migrate at once wait for each other. Returns the revision before (None: an empty
-    database) and after. Raises SchemaTooNew.
+    database) and after. Raises SchemaTooNew, MigrationFailed.
     """
+    try:
+        return _migrate(connection)
+    except DBAPIError as error:
+        raise MigrationFailed(str(error.orig).partition("\n")[0]) from error
+
+
+def _migrate(connection: Connection) -> tuple[str | None, str]:
     with connection.begin():
         connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('footfall migrate'))"))
         before, newest = _revisions(connection)

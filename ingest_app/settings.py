@@ -1,5 +1,6 @@
 """What the write side is told by its environment, read once at start. No other module reads `os.environ`."""
 
+from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -8,8 +9,8 @@ class IngestSettings(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
 
-    database_url: str
+    database_url: str = Field(min_length=1)
     """A libpq URL; environment `DATABASE_URL`."""
 
-    footfall_secret: str
+    footfall_secret: str = Field(min_length=1)
     """The key of the IP and user-agent hashes; environment `FOOTFALL_SECRET`."""

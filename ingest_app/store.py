@@ -1,7 +1,8 @@
 """Rows into Postgres: append an event once, upsert what is, move a last-seen time forward. No HTTP, no validation.
 
 Each function takes rows as dicts of the table's columns, runs in the caller's transaction, and sends all
-rows as one JSON parameter. Rows go in by the order of their key, so that two writers never deadlock.
+rows as one JSON parameter. A statement takes rows in the order of their key, so that two that meet wait for each other
+and do not deadlock.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -20,6 +21,7 @@ from sqlalchemy import (
     cast,
     column,
     func,
+    literal,
     or_,
     select,
 )
@@ -39,7 +41,7 @@ Write = Callable[[Connection, Sequence[Row]], int]
 
 
 def append_to(table: Table) -> Write:
-    """Make the writer of an event table: a row whose `event_id` was seen before is left out.
+    """Make the writer of an event table: a row whose `event_id` this table has seen before is left out.
 
     It returns the number of new rows. The constraint is the primary key of `event_ids`, so it also holds
     when two writers bring the same event at the same moment.
@@ -128,10 +130,10 @@ def _incoming(columns: Iterable[Column[Any]]) -> FromClause:
 @cache
 def _append_statement(table: Table, names: tuple[str, ...]) -> Insert:
     incoming = _incoming(table.c[name] for name in names)
-    seen: Select[Any] = select(incoming.c.event_id).order_by(incoming.c.event_id)
+    seen: Select[Any] = select(incoming.c.event_id, literal(table.name)).order_by(incoming.c.event_id)
     fresh = (
         insert(event_ids)
-        .from_select(["event_id"], seen)
+        .from_select(["event_id", "table_name"], seen)
         .on_conflict_do_nothing()
         .returning(event_ids.c.event_id)
         .cte("fresh")

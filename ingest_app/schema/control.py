@@ -52,11 +52,13 @@ admin_audit_log = Table(
     Index("admin_audit_log_created_at_idx", "created_at"),
 )
 
-# one row per accepted event, in the event's own transaction: the constraint that makes a retry count once
+# one row per accepted event, in the event's own transaction: the constraint that makes a retry count once.
+# By table: an app that gives one id to an event and to a document means two things that happened
 event_ids = Table(
     "event_ids",
     metadata,
     Column("event_id", Uuid(), primary_key=True),
+    Column("table_name", String(50), primary_key=True),
     Column("received_at", Timestamp, nullable=False, server_default=func.clock_timestamp()),
     Index("event_ids_received_at_idx", "received_at"),
 )

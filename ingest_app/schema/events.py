@@ -1,6 +1,6 @@
 """The event tables: append-only, partitioned by the day of receipt (UTC), loaded exactly once.
 
-Partitions are made by the SQL function `make_event_partitions` (migration 0002); there is no DEFAULT
+Partitions are made by the SQL function `make_event_partitions` (migration 0003); there is no DEFAULT
 partition, for rows in it could never be sealed or dropped by the day.
 """
 

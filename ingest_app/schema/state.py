@@ -1,4 +1,4 @@
-"""The state tables: one row per thing that is, changed in place. A trigger keeps `xid` (migration 0003)."""
+"""The state tables: one row per thing that is, changed in place. A trigger keeps `xid` (migration 0001)."""
 
 from sqlalchemy import (
     CHAR,

@@ -220,3 +220,40 @@ def test_postgres_away_is_answered_503(api: Api, database: psycopg.Connection, s
         server.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
     assert (response.status_code, response.headers["Retry-After"]) == (503, "5")
     assert api.send("/api/events", AN_EVENT).status_code == 202
+
+
+def test_one_id_in_two_tables_is_two_events(api: Api, database: psycopg.Connection) -> None:
+    event_id = str(uuid.uuid4())
+    api.send("/api/events", {**AN_EVENT, "event_id": event_id})
+    api.send("/api/documents", {**A_DOCUMENT, "event_id": event_id})
+    assert (count(database, "tracking_events"), count(database, "tracking_documents")) == (1, 1)
+
+
+def test_impossible_clock_is_adjusted(api: Api, database: psycopg.Connection) -> None:
+    event = {**AN_EVENT, "created_at": "9999-12-31T00:00:00Z", "sent_at": "1901-01-01T00:00:00Z"}
+    assert api.send("/api/events", event).status_code == 202
+    assert database.execute("SELECT created_at_adjusted FROM tracking_events").fetchall() == [(True,)]
+
+
+@pytest.mark.parametrize("key", ["1_000", "-1", "9223372036854775808", "1e3", "x", " 7"])
+def test_delete_takes_only_an_id(api: Api, database: psycopg.Connection, key: str) -> None:
+    api.send("/api/users", [{"id": 7, "user_type": "admin"}, {"id": 1000, "user_type": "admin"}], "server", "PUT")
+    response = api.client.delete(f"/api/users/{key}", headers={"Authorization": f"Bearer {api.keys['server']}"})
+    assert response.status_code == 400
+    assert count(database, "users") == 2
+
+
+@pytest.mark.parametrize("value", [None, "soon", "", "999999999999"])
+def test_broken_archive_setting_refuses_no_event(api: Api, database: psycopg.Connection, value: str | None) -> None:
+    database.execute("DELETE FROM admin_settings WHERE setting_key = 'archive_after_days'")
+    if value is not None:
+        database.execute("INSERT INTO admin_settings VALUES ('archive_after_days', %s)", [value])
+    assert api.send("/api/events", AN_EVENT).status_code == 202
+
+
+def test_locked_row_is_waited_for_within_bounds(api: Api, database: psycopg.Connection) -> None:
+    api.send("/api/users", PUT["/api/users"][1], "server", "PUT")
+    with database.transaction():
+        database.execute("SELECT FROM users FOR UPDATE")
+        response = api.send("/api/users", {"id": 7, "user_type": "admin"}, "server", "PUT")
+    assert (response.status_code, response.headers["Retry-After"]) == (503, "5")

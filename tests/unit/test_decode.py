@@ -47,6 +47,8 @@ def test_verdicts_name_exactly_the_bad_items(good: list[bool]) -> None:
         ({"event_type": "login", "user_id": "7"}, "user_id"),
         ({"event_type": "login", "event_id": 7}, "event_id"),
         ([], None),
+        ("\ud83d", None),
+        ({"event_type": "login", "action_name": "cut \ud83d"}, None),
     ],
 )
 def test_verdict_names_the_field(body: object, field: str | None) -> None:
@@ -63,3 +65,12 @@ def test_what_is_no_json_is_refused(body: bytes) -> None:
 def test_batch_has_a_limit() -> None:
     with pytest.raises(BodyTooLarge):
         decode_body(b"[" + b"1," * MAX_ITEMS + b"1]", Event)
+
+
+@pytest.mark.parametrize(
+    "bad", [b'{"event_type": "login", "action_name": "\xff"}', b'"\\ud83d"', b'{"event_type": NaN}']
+)
+def test_bad_text_of_one_item_spares_the_others(bad: bytes) -> None:
+    decoded = decode_body(b'[{"event_type": "login"}, ' + bad + b"]", Activity)
+    assert len(decoded.records) == 1
+    assert [error["index"] for error in decoded.errors] == [1]

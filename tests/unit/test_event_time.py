@@ -11,7 +11,7 @@ from ingest_app.event_time import settle
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 OLDEST = NOW - timedelta(days=90)
 TICK = timedelta(microseconds=1)
-TIMES = st.datetimes(datetime(1900, 1, 2), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
+TIMES = st.datetimes(datetime(1900, 1, 2), timezones=st.just(UTC))  # noqa: DTZ001
 
 
 @pytest.mark.parametrize(

@@ -45,8 +45,9 @@ CREATE INDEX admin_audit_log_created_at_idx ON admin_audit_log (created_at);
 
 CREATE TABLE event_ids (
     event_id uuid NOT NULL,
+    table_name varchar(50) NOT NULL,
     received_at timestamptz DEFAULT clock_timestamp() NOT NULL,
-    CONSTRAINT event_ids_pkey PRIMARY KEY (event_id)
+    CONSTRAINT event_ids_pkey PRIMARY KEY (event_id, table_name)
 );
 CREATE INDEX event_ids_received_at_idx ON event_ids (received_at);
 
