@@ -7,12 +7,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from psycopg.errors import CheckViolation
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, UniqueConstraint, text
 from sqlalchemy.exc import IntegrityError
 
 from footfall.settings import Settings
 from ingest_app.migrate import PARTITION_DAYS_AHEAD
-from ingest_app.schema import EVENT_TABLES, metadata
+from ingest_app.schema import EVENT_TABLES, STATE_TABLES, metadata
 
 LEAST_FREE_BYTES = 1_000_000_000
 LEAST_DAYS_AHEAD = 3
@@ -43,6 +43,7 @@ def checklist(connection: Connection, cleanup_schedule: str | None) -> Iterator[
 def health(connection: Connection, settings: Settings) -> Iterator[Finding]:
     """Look at what the checklist leaves out."""
     yield _compare("columns", _expected_columns(), _names(connection, COLUMNS), "columns")
+    yield _compare("triggers", _expected_triggers(), _names(connection, TRIGGERS), "triggers")
     yield _settings(connection)
     yield _partitions(connection)
     yield _warehouse(settings.published_path)
@@ -55,14 +56,21 @@ INDEXES = """
     WHERE i.relnamespace = 'public'::regnamespace AND x.indisvalid
 """
 COLUMNS = "SELECT table_name || '.' || column_name FROM information_schema.columns WHERE table_schema = 'public'"
+TRIGGERS = "SELECT tgrelid::regclass || '.' || tgname FROM pg_trigger WHERE NOT tgisinternal AND tgenabled <> 'D'"
 STALE = """
     SELECT count(*) FROM tracking_live_sessions WHERE last_heartbeat < now() - :grace - make_interval(
-        mins => (SELECT setting_value::int FROM admin_settings WHERE setting_key = 'live_session_timeout_minutes'))
+        mins => (SELECT max(setting_value::int) FROM admin_settings
+                 WHERE setting_key = 'live_session_timeout_minutes' AND setting_value ~ '^[0-9]{1,5}$'))
 """
-LAST_PARTITION = """
-    SELECT min(last) FROM (
-        SELECT inhparent, max(right(inhrelid::regclass::text, 8)) AS last FROM pg_inherits
-        WHERE inhparent = ANY (CAST(:parents AS regclass[])) GROUP BY inhparent) AS each
+# a day from today on for which a table has no partition ends what can be received
+FIRST_GAP = """
+    SELECT min(day) FROM unnest(CAST(:parents AS text[])) AS parent,
+        generate_series(date_trunc('day', now() AT TIME ZONE 'UTC'), now() AT TIME ZONE 'UTC' + interval '60 days',
+                        interval '1 day') AS day
+    WHERE NOT EXISTS (
+        SELECT FROM pg_inherits
+        WHERE inhparent = to_regclass(parent)
+          AND inhrelid = to_regclass(parent || '_p' || to_char(day, 'YYYYMMDD')))
 """
 
 
@@ -78,7 +86,16 @@ def _expected_tables() -> set[str]:
 
 
 def _expected_indexes() -> set[str]:
-    return {str(index.name) for table in metadata.tables.values() for index in table.indexes}
+    """Name the indexes that are declared, and those that keys and unique columns bring with them."""
+    tables = metadata.tables.values()
+    keys = {table.primary_key for table in tables}
+    unique = {found for table in tables for found in table.constraints if isinstance(found, UniqueConstraint)}
+    named = {index.name for table in tables for index in table.indexes} | {found.name for found in keys | unique}
+    return {str(name) for name in named}
+
+
+def _expected_triggers() -> set[str]:
+    return {f"{table.name}.set_xid" for table in STATE_TABLES}
 
 
 def _expected_columns() -> set[str]:
@@ -137,11 +154,9 @@ def _settings(connection: Connection) -> Finding:
 
 def _partitions(connection: Connection) -> Finding:
     parents = [table.name for table in EVENT_TABLES]
-    last = connection.execute(text(LAST_PARTITION), {"parents": parents}).scalar()
-    if last is None:
-        return Finding("partitions", False, "none", "run `footfall migrate`")
-    ahead = (datetime.strptime(last, "%Y%m%d").replace(tzinfo=UTC) - datetime.now(UTC)).days + 1
-    found = f"made {ahead} days ahead (usually {PARTITION_DAYS_AHEAD})"
+    gap: datetime = connection.execute(text(FIRST_GAP), {"parents": parents}).scalar_one()
+    ahead = (gap.date() - datetime.now(UTC).date()).days - 1
+    found = f"made {ahead} days ahead (usually {PARTITION_DAYS_AHEAD})" if ahead >= 0 else "none for today"
     return Finding("partitions", ahead >= LEAST_DAYS_AHEAD, found, "run `footfall migrate`")
 
 

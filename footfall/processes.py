@@ -5,11 +5,14 @@ import os
 import signal
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
 import requests
 
 from footfall.errors import ChildNotReady, PortTaken
@@ -19,6 +22,9 @@ LAST_BACKOFF_SECONDS = 30.0
 # a child that lived this long was well: its next death is a first one again
 HEALTHY_SECONDS = 60.0
 STOP_SECONDS = 15.0
+
+# in the environment of every child: the home folder of the `up` that started it
+CHILD_OF = "FOOTFALL_CHILD_OF"
 
 log = logging.getLogger(__name__)
 
@@ -52,13 +58,15 @@ class Child:
         self.started_at, self.restart_at = time.monotonic(), None
 
     def watch(self) -> None:
-        """Restart it if it died: at once after a long life, later and later after short ones."""
+        """Restart it if it died: soon after a long life, later and later after short ones."""
         if self.restart_at is not None:
             if time.monotonic() >= self.restart_at:
-                self.start()
+                self._restart()
             return
         if self.process is None or self.process.poll() is None:
             return
+        # what it leaves behind may hold its port
+        _kill_session(self.process.pid)
         if time.monotonic() - self.started_at > HEALTHY_SECONDS:
             self.backoff_seconds = FIRST_BACKOFF_SECONDS
         log.warning(
@@ -68,16 +76,26 @@ class Child:
             self.backoff_seconds,
             self.log_path,
         )
+        self._restart_later()
+
+    def _restart(self) -> None:
+        try:
+            self.start()
+        except OSError as error:
+            log.warning("%s cannot be started: %s; trying again in %.0f s", self.name, error, self.backoff_seconds)
+            self._restart_later()
+
+    def _restart_later(self) -> None:
         self.restart_at = time.monotonic() + self.backoff_seconds
         self.backoff_seconds = min(self.backoff_seconds * 2, LAST_BACKOFF_SECONDS)
 
-    def wait_ready(self, seconds: float) -> None:
-        """Wait until it answers. Raises ChildNotReady, at once if it died."""
+    def wait_ready(self, seconds: float, stop: threading.Event) -> None:
+        """Wait until it answers, or `stop` is set. Raises ChildNotReady, at once if it died."""
         deadline = time.monotonic() + seconds
-        while self.ready_url and not _answers(self.ready_url):
+        while self.ready_url and not stop.is_set() and not _answers(self.ready_url):
             if time.monotonic() > deadline or (self.process and self.process.poll() is not None):
                 raise ChildNotReady(self.name, time.monotonic() - self.started_at, self.log_path)
-            time.sleep(0.1)
+            stop.wait(0.1)
 
     def ask_to_stop(self) -> None:
         """Send SIGTERM."""
@@ -104,6 +122,23 @@ def stop_all(children: Sequence[Child]) -> None:
         child.wait_stopped()
 
 
+def end_leftovers(home: Path) -> int:
+    """Kill what an `up` on this home left running when it was killed itself; return how many processes that were."""
+    leftovers = [process for process in psutil.process_iter() if _belongs_to(process, home)]
+    for process in leftovers:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(leftovers, timeout=STOP_SECONDS)
+    return len(leftovers)
+
+
+def _belongs_to(process: psutil.Process, home: Path) -> bool:
+    try:
+        return process.environ().get(CHILD_OF) == str(home)
+    except psutil.Error:
+        return False
+
+
 def require_free_port(port: int, name: str, variable: str) -> None:
     """Raise PortTaken if something listens on this port of 127.0.0.1."""
     with socket.socket() as probe:
@@ -115,8 +150,15 @@ def require_free_port(port: int, name: str, variable: str) -> None:
 
 
 def _answers(url: str) -> bool:
+    with requests.Session() as session:
+        # a proxy of the environment is not for addresses of this machine
+        session.trust_env = False
+        return _is_ok(session, url)
+
+
+def _is_ok(session: requests.Session, url: str) -> bool:
     try:
-        return requests.get(url, timeout=2).ok
+        return session.get(url, timeout=2).ok
     except requests.RequestException:
         return False
 

@@ -1,6 +1,9 @@
 """What the command line is told: home folder, database, ports, secret. No other module of it reads the environment."""
 
+import os
 import secrets
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +47,8 @@ def load_settings(home: Path | None = None) -> Settings:
     except ValidationError as error:
         faults = (f"{fault['loc'][0]}: {fault['msg']}" for fault in error.errors())
         raise WrongSetting("; ".join(faults)) from None
+    if len({settings.ingest_port, settings.admin_port, settings.dagster_port}) < 3:
+        raise WrongSetting("FOOTFALL_INGEST_PORT, FOOTFALL_ADMIN_PORT and FOOTFALL_DAGSTER_PORT must differ")
     settings = settings.model_copy(update={"home": settings.home.expanduser().absolute()})
     _make_home(settings.home)
     return settings
@@ -55,9 +60,22 @@ def read_secret(settings: Settings) -> str:
         return settings.secret
     path = settings.home / "secret"
     if not path.exists():
-        path.touch(mode=0o600)
-        path.write_text(secrets.token_hex(32))
+        _make_secret(path)
     return path.read_text().strip()
+
+
+def _make_secret(path: Path) -> None:
+    """Write it whole before it has its name, so that nobody ever reads half of it; the first of two that try wins."""
+    descriptor, made = tempfile.mkstemp(dir=path.parent, prefix=".secret")  # mode 0600
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_hex(32))
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileExistsError):
+            os.link(made, path)
+    finally:
+        os.unlink(made)
 
 
 def _make_home(home: Path) -> None:

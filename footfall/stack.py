@@ -14,9 +14,9 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from footfall.dagster_home import dagster_environment
-from footfall.errors import HomeInUse
-from footfall.postgres import embedded_postgres
-from footfall.processes import Child, require_free_port, stop_all
+from footfall.errors import EmbeddedPostgresFailed, HomeInUse
+from footfall.postgres import embedded_postgres, is_running, start_server
+from footfall.processes import CHILD_OF, Child, end_leftovers, require_free_port, stop_all
 from footfall.settings import Settings, read_secret
 from ingest_app.database import connect, make_engine
 from ingest_app.migrate import migrate
@@ -65,25 +65,28 @@ def open_engine(settings: Settings) -> Iterator[Engine]:
 def running_stack(settings: Settings, stop: threading.Event) -> Iterator[Stack]:
     """Bring all up, yield once everything answers, and take all down at the end, whatever that end is.
 
-    `stop` is set by Ctrl-C and SIGTERM, also while it comes up. Raises what keeps it from coming up:
+    `stop` is set by Ctrl-C, SIGTERM and a closed terminal, also while it comes up: what is yielded then may not be
+    whole. Raises what keeps it from coming up:
     PortTaken, HomeInUse, DatabaseUnreachable, SchemaTooNew, ChildNotReady.
     """
     # here, for it imports dagster, which takes seconds that no other command should wait
     from pipelines.orphans import fail_orphaned_runs
 
     with _only_one(settings.home), _signals_set(stop):
+        if ended := end_leftovers(settings.home):
+            log.warning("ended %d processes that an earlier footfall had left running", ended)
         _require_ports(settings)
         with open_database(settings) as database_url:
             _migrate(database_url)
             dagster = dagster_environment(settings.home, database_url)
             fail_orphaned_runs(dagster)
             children = _children(settings, dagster)
-            watcher = threading.Thread(target=_watch, args=(children, stop), name="watch children")
+            watcher = threading.Thread(target=_watch, args=(settings, children, stop), name="watch children")
             try:
                 for child in children:
                     child.start()
                 for child in children:
-                    child.wait_ready(READY_SECONDS)
+                    child.wait_ready(READY_SECONDS, stop)
                 watcher.start()
                 yield Stack(settings, database_url, *(_url(port) for port in _ports(settings)))
             finally:
@@ -103,7 +106,7 @@ def _migrate(database_url: str) -> None:
 
 
 def _children(settings: Settings, dagster_env: Mapping[str, str]) -> list[Child]:
-    env = {**os.environ, **dagster_env, "FOOTFALL_SECRET": read_secret(settings)}
+    env = {**os.environ, **dagster_env, "FOOTFALL_SECRET": read_secret(settings), CHILD_OF: str(settings.home)}
     ingest, admin, dagster = (_url(port) for port in _ports(settings))
     workspace = ("-w", str(WORKSPACE))
     web = (_program("dagster-webserver"), "-h", "127.0.0.1", "-p", str(settings.dagster_port), *workspace)
@@ -149,10 +152,23 @@ def _require_ports(settings: Settings) -> None:
         require_free_port(port, name, variable)
 
 
-def _watch(children: list[Child], stop: threading.Event) -> None:
+def _watch(settings: Settings, children: list[Child], stop: threading.Event) -> None:
     while not stop.wait(WATCH_SECONDS):
+        _watch_postgres(settings)
         for child in children:
             child.watch()
+
+
+def _watch_postgres(settings: Settings) -> None:
+    """Start the embedded Postgres again if it died; it then makes itself whole from its log."""
+    folder = settings.home / "postgres"
+    if settings.database_url or is_running(folder):
+        return
+    log.warning("Postgres ended; starting it again (its log: %s)", folder / "log")
+    try:
+        start_server(folder)
+    except EmbeddedPostgresFailed as error:
+        log.warning("%s", error)
 
 
 @contextmanager
@@ -175,7 +191,10 @@ def _signals_set(stop: threading.Event) -> Iterator[None]:
     def on_signal(*_: object) -> None:
         stop.set()
 
-    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup asks to go on when the terminal closes
+        numbers.append(signal.SIGHUP)
+    before = {number: signal.signal(number, on_signal) for number in numbers}
     try:
         yield
     finally:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from footfall.stack import Stack
 
-APP_NAME = "demo"
+APP_NAME = "footfall demo"
 SEED = 2015
 LIVE_ROUNDS = 5
 
@@ -26,7 +26,7 @@ def demo(
     """Run everything, with sample history and live traffic through the HTTP API, and print what came of it."""
     from rich.console import Console
 
-    from footfall.commands.printing import print_addresses
+    from footfall.commands.printing import print_addresses, print_first_keys
     from footfall.demo.run import send_live
     from footfall.settings import load_settings
     from footfall.stack import running_stack
@@ -35,7 +35,10 @@ def demo(
     settings = load_settings(home)
     console.print(f"Starting footfall (home folder {settings.home}) …")
     with running_stack(settings, stop) as stack:
+        if stop.is_set():
+            return
         print_addresses(stack)
+        print_first_keys(stack)
         write_key = _fill(stack, days, stop, console)
         if once or stop.is_set():
             return
@@ -56,6 +59,8 @@ def _fill(stack: "Stack", days: int, stop: threading.Event, console: "Console") 
         stack.ingest_url, server_key, days=days, seed=SEED, last_day=yesterday, console=console, stop=stop
     )
     sent += send_live(stack.ingest_url, write_key, seed=SEED, rounds=LIVE_ROUNDS, stop=stop)
+    if stop.is_set():
+        return write_key
     console.print("Refreshing: Postgres to DuckDB, models, checks, publish …")
     run_refresh(stack.settings, stack.database_url)
     print_summary(console, stack.settings.published_path, sent)

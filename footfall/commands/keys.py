@@ -27,7 +27,9 @@ class Scope(StrEnum):
 def create(
     scope: Annotated[Scope, typer.Option(help="What the key may do.")],
     app_name: Annotated[str | None, typer.Option("--app", help="The app it is for, at most 50 characters.")] = None,
-    origin: Annotated[list[str] | None, typer.Option(help="An origin that browsers may send it from.")] = None,
+    origin: Annotated[
+        list[str] | None, typer.Option(help="An origin that browsers may send it from; kept, not yet enforced.")
+    ] = None,
     home: Home = None,
 ) -> None:
     """Make a key and print it, once, alone on stdout."""

@@ -17,8 +17,9 @@ def up(home: Home = None) -> None:
     settings = load_settings(home)
     typer.echo(f"starting footfall (home folder {settings.home})")
     with running_stack(settings, stop) as stack:
-        print_addresses(stack)
-        print_first_keys(stack)
-        typer.echo("Ctrl-C stops everything.")
+        if not stop.is_set():
+            print_addresses(stack)
+            print_first_keys(stack)
+            typer.echo("Ctrl-C stops everything.")
         stop.wait()
         typer.echo("stopping")

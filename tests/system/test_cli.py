@@ -2,6 +2,7 @@
 
 import os
 import socket
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
@@ -67,6 +68,8 @@ DAMAGES = {
     "ALTER TABLE user_points DROP CONSTRAINT user_points_points_check": "Points & credits atomic updates tested: ",
     "DELETE FROM admin_settings WHERE setting_key = 'points_enabled'": "settings: missing settings: points_enabled",
     "ALTER TABLE users DROP COLUMN email": "users.email",
+    "DROP TRIGGER set_xid ON accounts": "triggers: missing triggers: accounts.set_xid",
+    "DROP TABLE tracking_documents_p" + f"{datetime.now(UTC) + timedelta(days=2):%Y%m%d}": "partitions: made 1 days",
     (
         "INSERT INTO tracking_live_sessions (session_id, user_id, user_type, app_name, last_heartbeat) "
         "VALUES ('s', 1, 'student', 'a', now() - interval '1 day')"

@@ -29,6 +29,19 @@ def test_up_serves_restarts_and_stops_cleanly(footfall: Footfall, start: Callabl
     up.wait_for(r"ingest ended with exit code .*restarting in 1 s")
     _wait_until(lambda: _post(footfall, keys["write"]) == 202)
 
+    _kill_postgres(footfall)
+    up.wait_for("Postgres ended; starting it again")
+    _wait_until(lambda: _post(footfall, keys["write"]) == 202)
+
+    up.process.kill()
+    up.process.wait(60)
+    assert footfall.processes() != []
+    up = start(footfall, "up")
+    up.wait_for("ended [0-9]+ processes that an earlier footfall had left running")
+    up.wait_for("keys +made earlier, shown once")
+    up.wait_for("Ctrl-C stops everything")
+    assert _post(footfall, keys["write"]) == 202
+
     up.process.send_signal(signal.SIGTERM)
     assert up.process.wait(60) == 0
     assert footfall.processes() == []
@@ -61,6 +74,11 @@ def _kill_ingest(footfall: Footfall) -> None:
     assert victims
     for process in victims:
         process.kill()
+
+
+def _kill_postgres(footfall: Footfall) -> None:
+    pid = int((footfall.home / "postgres" / "postmaster.pid").read_text().split()[0])
+    psutil.Process(pid).kill()
 
 
 def _wait_until(is_true: Callable[[], bool]) -> None:
