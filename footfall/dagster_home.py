@@ -3,6 +3,7 @@
 What Dagster runs is in `pipelines`; nothing here imports it.
 """
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,8 @@ import yaml
 from sqlalchemy import make_url, text
 from sqlalchemy.exc import DBAPIError
 
-from footfall.errors import HomeNotWritable
+from footfall.errors import DagsterSchemaRefused, HomeNotWritable
 from ingest_app.database import connect, make_engine
-from ingest_app.errors import DatabaseUnreachable
 
 SCHEMA = "dagster"
 DAGSTER_DATABASE_URL = "FOOTFALL_DAGSTER_DATABASE_URL"
@@ -26,13 +26,13 @@ def dagster_environment(home: Path, database_url: str) -> dict[str, str]:
 
     `database_url` is a libpq URL of the database that holds the events: Dagster keeps its runs there too, in a
     schema of its own. The file holds no password: it names a variable of the returned environment.
-    Raises HomeNotWritable, DatabaseUnreachable.
+    Raises HomeNotWritable, DatabaseUnreachable, DagsterSchemaRefused.
     """
     folder = home.absolute() / "dagster"
     _make_schema(database_url)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "dagster.yaml").write_text(yaml.safe_dump(_instance(folder), sort_keys=False))
+        _replace(folder / "dagster.yaml", yaml.safe_dump(_instance(folder), sort_keys=False))
     except OSError as error:
         raise HomeNotWritable(home, str(error)) from error
     return {
@@ -55,12 +55,23 @@ def _make_schema(database_url: str) -> None:
     engine = make_engine(database_url, pool_size=1)
     try:
         with connect(engine) as connection, connection.begin():
-            connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
+            # IF NOT EXISTS alone asks for the right to make schemas even where the schema is there
+            if not connection.scalar(text("SELECT to_regnamespace(:name) IS NOT NULL"), {"name": SCHEMA}):
+                connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
     except DBAPIError as error:
-        reason = f"no schema {SCHEMA!r} could be made: {' '.join(str(error.orig).split())}"
-        raise DatabaseUnreachable(engine.url.render_as_string(), reason) from error
+        remedy = f'CREATE SCHEMA {SCHEMA} AUTHORIZATION "{engine.url.username}"'
+        raise DagsterSchemaRefused(SCHEMA, " ".join(str(error.orig).split()), remedy) from error
     finally:
         engine.dispose()
+
+
+def _replace(path: Path, content: str) -> None:
+    """Write the file in one step and only where it changes: a running daemon or refresh may read it at any time."""
+    if path.is_file() and path.read_text() == content:
+        return
+    made = path.with_name(f".{path.name}.{os.getpid()}")
+    made.write_text(content)
+    os.replace(made, path)
 
 
 def _instance(folder: Path) -> Mapping[str, Any]:

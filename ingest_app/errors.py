@@ -30,7 +30,7 @@ class SchemaNotMigrated(IngestError):
 
 
 class MigrationFailed(IngestError):
-    """Postgres refused the migration and kept nothing of it: {reason} (use a database of its own, with the right to create)"""
+    """Postgres refused the migration, whole: {reason} (give footfall a database of its own, and the right to create)"""
 
     def __init__(self, reason: str) -> None:
         self.reason = reason

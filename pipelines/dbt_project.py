@@ -7,7 +7,9 @@ that has nothing new takes a second or two. No Dagster here, and no SQL: that is
 import fcntl
 import hashlib
 import json
+import os
 import shutil
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +28,10 @@ from pipelines.errors import BuildFailed, ModelsUnreadable
 TRANSFORMS = Path(__file__).parents[1] / "transforms"
 # no log file: dbt leaves it open in this process, and what matters is in the results
 QUIET = ("--log-level", "none", "--log-level-file", "none", "--no-send-anonymous-usage-stats")
+
+
+# longer than any run lasts
+KEEP_UNUSED_SECONDS = 24 * 60 * 60
 
 
 @dataclass(frozen=True)
@@ -85,6 +91,7 @@ def parse(dbt_folder: Path, transforms: Path = TRANSFORMS) -> ParsedProject:
     with _alone(dbt_folder / "parsed.lock"):
         if not folder.is_dir():
             _parse_into(folder, dbt_folder, transforms)
+        os.utime(folder)  # in use: `_parse_into` removes what was not for long
     return ParsedProject(folder, transforms)
 
 
@@ -96,13 +103,9 @@ def build(project: ParsedProject, dbt_folder: Path, *, full: bool = False) -> li
     Raises BuildFailed where dbt could not start at all.
     """
     arguments = ["build", "--exclude-resource-type", "unit_test", *(["--full-refresh"] if full else [])]
-    try:
-        outcome = _invoke(arguments, dbt_folder, dbt_folder / "target", project.transforms, project.for_dbt())
-    finally:
-        # dbt keeps its DuckDB file open in this process, which would lock out the next writer
-        DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
+    outcome = _invoke(arguments, dbt_folder, dbt_folder / "target", project.transforms, project.for_dbt())
     if not isinstance(outcome.result, RunExecutionResult):
-        raise BuildFailed(one_line(str(outcome.exception)))
+        raise BuildFailed(without_heading(str(outcome.exception)))
     return [
         NodeResult(
             unique_id=result.node.unique_id,
@@ -110,7 +113,7 @@ def build(project: ParsedProject, dbt_folder: Path, *, full: bool = False) -> li
             kind=str(result.node.resource_type),
             schema_name=result.node.schema,
             status=str(result.status),
-            message=one_line(result.message or ""),
+            message=without_heading(result.message or ""),
             failure_count=result.failures,
             duration_seconds=round(result.execution_time, 3),
         )
@@ -118,7 +121,7 @@ def build(project: ParsedProject, dbt_folder: Path, *, full: bool = False) -> li
     ]
 
 
-def one_line(message: str) -> str:
+def without_heading(message: str) -> str:
     """Return dbt's message without the heading that repeats the node, on one line."""
     lines = [line.strip() for line in message.strip().splitlines()]
     if len(lines) > 1 and " in model " in f" {lines[0]} ":
@@ -145,11 +148,12 @@ def _parse_into(folder: Path, dbt_folder: Path, transforms: Path) -> None:
     shutil.rmtree(scratch, ignore_errors=True)
     outcome = _invoke(["parse"], dbt_folder, scratch, transforms)
     if not outcome.success:
-        raise ModelsUnreadable(transforms, one_line(str(outcome.exception)))
-    for old in folder.parent.iterdir():
-        if old != scratch:
-            shutil.rmtree(old)
+        raise ModelsUnreadable(transforms, without_heading(str(outcome.exception)))
     scratch.rename(folder)
+    for other in folder.parent.iterdir():
+        # a run of before the change may still read its own
+        if other.stat().st_mtime < time.time() - KEEP_UNUSED_SECONDS:
+            shutil.rmtree(other)
 
 
 def _invoke(
@@ -166,7 +170,11 @@ def _invoke(
         "--log-path": dbt_folder / "logs",
     }
     options = [str(part) for option in folders.items() for part in option]
-    return dbtRunner(manifest=manifest).invoke([*QUIET, *arguments, *options])
+    try:
+        return dbtRunner(manifest=manifest).invoke([*QUIET, *arguments, *options])
+    finally:
+        # dbt keeps its DuckDB file open in this process, which would lock out the next writer
+        DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from typing import Any
 import dagster as dg
 
 from pipelines.assets import retention
+from pipelines.orphans import fail_dead_foreground_runs
 
 REFRESH = "refresh"
 _EVERY_FIVE_MINUTES = "*/5 * * * *"
@@ -79,7 +80,11 @@ def _schedule(job: "dg.UnresolvedAssetJobDefinition", cron: str, description: st
     description="Every five minutes, unless the last one is still under way: reports are about that old.",
 )
 def refresh_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-    """Start a refresh; a long one, as the first may be, must not leave a queue of them behind."""
+    """Start a refresh; a long one, as the first may be, must not leave a queue of them behind.
+
+    One that somebody started by hand and killed is not under way, and would hold its place in the pool too.
+    """
+    fail_dead_foreground_runs(context.instance)
     unfinished = dg.RunsFilter(job_name=REFRESH, statuses=_UNFINISHED)
     if context.instance.get_runs_count(unfinished):
         return dg.SkipReason("the last refresh is still under way")

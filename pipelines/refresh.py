@@ -14,6 +14,7 @@ from pipelines.assets import publish
 from pipelines.definitions import build_defs
 from pipelines.errors import RefreshFailed
 from pipelines.jobs import REFRESH, refresh_config
+from pipelines.orphans import foreground_tags
 from pipelines.settings import adopt, load_settings
 from pipelines.translator import SOURCE
 
@@ -27,10 +28,9 @@ Metadata = Mapping[str, dg.MetadataValue[Any]]
 
 @dataclass(frozen=True)
 class RefreshSummary:
-    """What moved: new rows per raw table, rows per model, rows per published table; the run's id in the UI."""
+    """What moved: new rows per raw table, rows per published table; the run's id in the UI."""
 
     loaded_row_counts: Mapping[str, int]
-    model_row_counts: Mapping[str, int]
     published_row_counts: Mapping[str, int]
     run_id: str
     duration_seconds: float
@@ -50,14 +50,16 @@ def refresh_now(environment: Mapping[str, str], *, full: bool = False) -> Refres
         # by default each of a run's hundreds of events opens a connection of its own, a third of the whole time
         instance.optimize_for_webserver(STATEMENT_TIMEOUT_MS, POOL_RECYCLE_SECONDS, max_overflow=4)
         result = job.execute_in_process(
-            {**refresh_config(full=full), **_QUIET}, instance=instance, raise_on_error=False
+            {**refresh_config(full=full), **_QUIET},
+            instance=instance,
+            raise_on_error=False,
+            tags=foreground_tags(),
         )
     if not result.success:
         raise RefreshFailed(*_first_failure(result), run_id=result.run_id)
     made = list(_materializations(result))
     return RefreshSummary(
-        loaded_row_counts={key.path[1]: _count(data, "loaded_row_count") for key, data in made if _is_raw(key)},
-        model_row_counts={key.path[0]: _count(data) for key, data in made if len(key.path) == 1},
+        loaded_row_counts={key.path[1]: _loaded_row_count(data) for key, data in made if _is_raw(key)},
         published_row_counts=next(publish.row_counts(data) for key, data in made if key == publish.KEY),
         run_id=result.run_id,
         duration_seconds=time.monotonic() - started_at,
@@ -75,8 +77,8 @@ def _is_raw(key: dg.AssetKey) -> bool:
     return key.path[0] == SOURCE
 
 
-def _count(metadata: Metadata, name: str = "dagster/row_count") -> int:
-    return int(str(metadata[name].value))
+def _loaded_row_count(metadata: Metadata) -> int:
+    return int(str(metadata["loaded_row_count"].value))
 
 
 def _first_failure(result: dg.ExecuteInProcessResult) -> tuple[str, str]:

@@ -76,7 +76,9 @@ def selected(column: str, raw_type: str) -> str:
     the first, likewise): the driver would turn them into some day 290,000 years ago.
     """
     if raw_type == RAW_TYPES["timestamptz"]:
-        return f"least(greatest({column}, '0001-01-02 00:00:00+00'), '9999-12-31 00:00:00+00') AS {column}"
+        bounded = f"least(greatest({column}, '0001-01-02 00:00:00+00'), '9999-12-31 00:00:00+00')"
+        # both functions skip NULL: without the CASE, no time would become the first day
+        return f"CASE WHEN {column} IS NOT NULL THEN {bounded} END AS {column}"
     if raw_type == RAW_TYPES["jsonb"]:
         return f"{column}::text AS {column}"
     return column

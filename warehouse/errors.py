@@ -92,6 +92,20 @@ class NothingToPublish(WarehouseError):
         self.path = path
 
 
+class BuildNotPassed(WarehouseError):
+    """the marts in {path} are not published: their build did not end, or a check failed (see its run in Dagster)"""
+
+    def __init__(self, path: object) -> None:
+        self.path = path
+
+
+class BuildOvertaken(WarehouseError):
+    """the marts in {path} are not published here: run {found} has built them since, its own publish follows"""
+
+    def __init__(self, path: object, found: str) -> None:
+        self.path, self.found = path, found
+
+
 class PublishFailed(WarehouseError):
     """the marts were not published, {path} is as it was: {reason}"""
 
@@ -100,7 +114,7 @@ class PublishFailed(WarehouseError):
 
 
 class SettingUnusable(WarehouseError):
-    """admin_settings.{key} is {value!r}, not a whole number above 0: run `footfall settings set {key} 5`"""
+    """the setting {key} is {value!r}, not a whole number above 0: mend setting_value in Postgres's table admin_settings"""
 
     def __init__(self, key: str, value: str) -> None:
         self.key, self.value = key, value

@@ -6,6 +6,7 @@ from warehouse.errors import PostgresQueryFailed, one_line
 from warehouse.postgres import connect
 from warehouse.queries import postgres_query
 
+# ingest_app's migrate makes as many; the two share no code, a test holds them together
 DAYS_AHEAD = 14
 
 

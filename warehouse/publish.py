@@ -9,6 +9,7 @@ from pathlib import Path
 
 import duckdb
 
+from warehouse.builds import require_passed_build
 from warehouse.connection import literal, open_warehouse, quoted, transaction
 from warehouse.errors import NothingToPublish, PublishFailed, one_line
 from warehouse.queries import duckdb_query
@@ -23,12 +24,14 @@ class PublishedTable:
     row_count: int
 
 
-def publish(warehouse_path: Path, published_path: Path, *, wait_seconds: float = 0) -> list[PublishedTable]:
+def publish(
+    warehouse_path: Path, published_path: Path, *, build_id: str | None = None, wait_seconds: float = 0
+) -> list[PublishedTable]:
     """Swap in a new `published_path` with every mart, its comments, and `meta.refresh`.
 
-    Another writer is waited for at most `wait_seconds`. On any failure the old file stays and nothing
-    half-made is left. Raises NothingToPublish, PublishFailed,
-    WriterBusy, WarehouseUnusable.
+    Only marts whose build passed all checks (`warehouse.builds`), and only those of `build_id` where one is named.
+    Another writer is waited for at most `wait_seconds`. On any failure the old file stays and nothing half-made is
+    left. Raises NothingToPublish, BuildNotPassed, BuildOvertaken, PublishFailed, WriterBusy, WarehouseUnusable.
     """
     with writer_lock(warehouse_path, wait_seconds, purpose="publish"):
         if not warehouse_path.exists():
@@ -37,7 +40,7 @@ def publish(warehouse_path: Path, published_path: Path, *, wait_seconds: float =
         try:
             published_path.parent.mkdir(parents=True, exist_ok=True)
             _remove(made_path)
-            tables = _make(warehouse_path, made_path)
+            tables = _make(warehouse_path, made_path, build_id)
             _check(made_path, published_path, tables)
             _swap_in(made_path, published_path)
         except (duckdb.Error, OSError) as error:
@@ -47,11 +50,12 @@ def publish(warehouse_path: Path, published_path: Path, *, wait_seconds: float =
         return tables
 
 
-def _make(warehouse_path: Path, made_path: Path) -> list[PublishedTable]:
+def _make(warehouse_path: Path, made_path: Path, build_id: str | None) -> list[PublishedTable]:
     with open_warehouse(warehouse_path) as warehouse:
         marts = warehouse.execute(duckdb_query("marts")).fetchall()
         if not marts:
             raise NothingToPublish(warehouse_path)
+        require_passed_build(warehouse, warehouse_path, build_id)
         warehouse.execute(duckdb_query("attach_published").format(path=literal(str(made_path))))
         with transaction(warehouse):
             warehouse.execute("CREATE SCHEMA published.marts; CREATE SCHEMA published.meta")

@@ -13,6 +13,7 @@ from pipelines.assets.load import WAREHOUSE_POOL, WRITER_WAIT_SECONDS
 from pipelines.dbt_project import NodeResult, ParsedProject, build
 from pipelines.settings import Settings
 from pipelines.translator import UNIQUE_ID, model_specs
+from warehouse.builds import begin_build, finish_build
 from warehouse.connection import open_warehouse, quoted
 from warehouse.writer import writer_lock
 
@@ -34,7 +35,10 @@ def models_asset(project: ParsedProject) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, config: ModelsConfig, settings: dg.ResourceParam[Settings]
     ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
         with writer_lock(settings.warehouse_path, WRITER_WAIT_SECONDS, purpose="build models"):
+            begin_build(settings.warehouse_path, build_id(context.run))
             results = build(project, settings.dbt_folder, full=config.full)
+            if not any(result.is_failed for result in results):
+                finish_build(settings.warehouse_path, build_id(context.run))
             built = [result for result in results if result.unique_id in models and result.is_done]
             row_counts = _count_rows(settings.warehouse_path, built)
         for result, row_count in zip(built, row_counts, strict=True):
@@ -46,6 +50,11 @@ def models_asset(project: ParsedProject) -> dg.AssetsDefinition:
         context.log.info(f"{len(built)} models built, {len(results) - len(built)} tests passed")
 
     return build_models
+
+
+def build_id(run: dg.DagsterRun) -> str:
+    """Return the name under which a run's build is signed; a run that only tries the last steps again keeps it."""
+    return run.root_run_id or run.run_id
 
 
 def _count_rows(warehouse_path: Path, built: Sequence[NodeResult]) -> list[int]:

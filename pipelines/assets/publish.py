@@ -1,6 +1,7 @@
 """Last step of a refresh: the marts, copied into the file that people read, swapped in whole.
 
-It runs only where all models were built and no check of severity error failed: else the old file stays.
+It runs only where all models were built and no check of severity error failed, and no other refresh has built them
+since: else the old file stays.
 How the file is made and checked is in `warehouse.publish`.
 """
 
@@ -10,6 +11,7 @@ from typing import Any, cast
 import dagster as dg
 
 from pipelines.assets.load import WAREHOUSE_POOL, WRITER_WAIT_SECONDS
+from pipelines.assets.models import build_id
 from pipelines.assets.postgres import OWNERS
 from pipelines.settings import Settings
 from warehouse.publish import publish
@@ -31,8 +33,15 @@ def publish_asset(marts: Sequence[dg.AssetKey]) -> dg.AssetsDefinition:
         description="The file `analytics.duckdb` with all marts: what analysts and the admin page open, read-only. "
         "Replaced in one step, and only when every model was built and every check passed.",
     )
-    def publish_analytics(settings: dg.ResourceParam[Settings]) -> dg.MaterializeResult[None]:
-        tables = publish(settings.warehouse_path, settings.published_path, wait_seconds=WRITER_WAIT_SECONDS)
+    def publish_analytics(
+        context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings]
+    ) -> dg.MaterializeResult[None]:
+        tables = publish(
+            settings.warehouse_path,
+            settings.published_path,
+            build_id=build_id(context.run),
+            wait_seconds=WRITER_WAIT_SECONDS,
+        )
         return dg.MaterializeResult(
             metadata={
                 "dagster/row_count": sum(table.row_count for table in tables),

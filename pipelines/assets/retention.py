@@ -52,7 +52,10 @@ def forgotten_runs(context: dg.AssetExecutionContext) -> dg.MaterializeResult[No
         statuses=[dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED],
         updated_before=datetime.now(UTC) - timedelta(days=KEEP_RUNS_DAYS),
     )
-    run_ids = [run.run_id for run in context.instance.get_runs(old, limit=RUNS_AT_ONCE)]
-    for run_id in run_ids:
-        context.instance.delete_run(run_id)
-    return dg.MaterializeResult(metadata={"deleted_run_count": len(run_ids)})
+    deleted_run_count = 0
+    # oldest first, and until none is left: more runs end in a day than one batch holds
+    while runs := context.instance.get_runs(old, limit=RUNS_AT_ONCE, ascending=True):
+        for run in runs:
+            context.instance.delete_run(run.run_id)
+        deleted_run_count += len(runs)
+    return dg.MaterializeResult(metadata={"deleted_run_count": deleted_run_count})

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import uuid
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString, cast
 
 import duckdb
 import psycopg
@@ -13,6 +13,7 @@ import pytest
 
 from ingest_app.database import make_engine
 from ingest_app.migrate import migrate
+from warehouse.columns import RAW_TYPES, selected
 from warehouse.errors import (
     LoadFailed,
     OtherDatabase,
@@ -103,6 +104,18 @@ def test_endless_times_become_the_last_known_day(
         "-infinity": first,
         "4713-01-01 BC": first,
     }
+
+
+@pytest.mark.parametrize(
+    ("stated", "expected"),
+    [("NULL", None), ("'2026-01-02 03:04Z'", dt.datetime(2026, 1, 2, 3, 4, tzinfo=dt.UTC))],
+)
+def test_absent_time_is_not_the_first_day(
+    database: psycopg.Connection, stated: LiteralString, expected: dt.datetime | None
+) -> None:
+    item = cast("LiteralString", selected("ends_at", RAW_TYPES["timestamptz"]))
+    row = database.execute(f"SELECT {item} FROM (SELECT {stated}::timestamptz AS ends_at) AS it").fetchone()
+    assert row == (expected,)
 
 
 def test_updated_state_row_replaces_the_old(

@@ -1,6 +1,9 @@
 """The orchestration in one process: the graph that operators read, and what a run does when something is wrong."""
 
+import os
 import shutil
+import time
+from functools import partial
 from pathlib import Path
 
 import dagster as dg
@@ -8,19 +11,19 @@ import duckdb
 import psycopg
 import pytest
 from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
-from dagster._core.remote_origin import InProcessCodeLocationOrigin, RemoteRepositoryOrigin
-from dagster._core.storage.dagster_run import DagsterRun
-from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
-from sqlalchemy import make_url
 
-from footfall.dagster_home import dagster_environment, storage_url
-from pipelines.dbt_project import TRANSFORMS, one_line, parse
+from footfall.dagster_home import dagster_environment
+from pipelines.assets.publish import KEY
+from pipelines.dbt_project import KEEP_UNUSED_SECONDS, TRANSFORMS, parse, without_heading
 from pipelines.definitions import build_defs
 from pipelines.errors import ModelsUnreadable, RefreshFailed, SettingsMissing
-from pipelines.jobs import JOBS, REFRESH, SCHEDULES, refresh_schedule
-from pipelines.orphans import fail_orphaned_runs
+from pipelines.jobs import JOBS, REFRESH, SCHEDULES
+from pipelines.orphans import PID_TAG
 from pipelines.refresh import refresh_now
 from pipelines.settings import Settings, load_settings
+from warehouse.builds import begin_build, finish_build
+from warehouse.errors import BuildNotPassed, BuildOvertaken
+from warehouse.publish import publish
 from warehouse.tables import TABLES
 from warehouse.writer import writer_lock
 
@@ -34,24 +37,29 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def parsed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A dbt folder in which the project is parsed already, to copy from: parsing takes some seconds."""
-    folder = tmp_path_factory.mktemp("parsed")
+def graph(tmp_path_factory: pytest.TempPathFactory) -> AssetGraph:
+    """All there is; nothing of it is run."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FOOTFALL_HOME", str(folder))
-        parse(folder)
+        for name in ("DATABASE_URL", "FOOTFALL_HOME"):
+            patch.setenv(name, "")
+        settings = Settings(footfall_home=tmp_path_factory.mktemp("graph"), database_url="postgresql://nobody@/none")
+        return build_defs(settings).resolve_asset_graph()
+
+
+@pytest.fixture
+def transforms(tmp_path: Path) -> Path:
+    """A project with one mart, for what a run does is the same with all of them."""
+    folder = tmp_path / "transforms"
+    shutil.copytree(TRANSFORMS, folder)
+    for path in [*(folder / "models").rglob("*.*"), *(folder / "tests").glob("*.*")]:
+        if path.stem not in {"_sources", "stg_activity_events", "rpt_activity_by_day"}:
+            path.unlink()
     return folder
 
 
 @pytest.fixture
-def settings(database_url: str, tmp_path: Path, parsed: Path) -> Settings:
-    shutil.copytree(parsed, tmp_path / "dbt")
+def settings(database_url: str, tmp_path: Path) -> Settings:
     return Settings(footfall_home=tmp_path, database_url=database_url)
-
-
-@pytest.fixture
-def graph(settings: Settings) -> AssetGraph:
-    return build_defs(settings).resolve_asset_graph()
 
 
 def test_every_asset_is_described_grouped_and_owned(graph: AssetGraph) -> None:
@@ -87,18 +95,8 @@ def test_jobs_and_schedules_say_what_they_do() -> None:
     assert {schedule.default_status for schedule in SCHEDULES} == {dg.DefaultScheduleStatus.RUNNING}
 
 
-@pytest.mark.parametrize(
-    ("status", "expected"), [("STARTED", dg.SkipReason), ("STARTING", dg.SkipReason), ("FAILURE", dg.RunRequest)]
-)
-def test_refresh_is_not_scheduled_twice_at_once(tmp_path: Path, status: str, expected: type) -> None:
-    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
-        instance.add_run(dg.DagsterRun(job_name=REFRESH, status=dg.DagsterRunStatus(status)))
-        with dg.build_schedule_context(instance=instance) as context:
-            assert isinstance(refresh_schedule(context), expected)
-
-
-def test_all_who_write_the_warehouse_share_a_pool(settings: Settings) -> None:
-    job = build_defs(settings).resolve_job_def(REFRESH)
+def test_all_who_write_the_warehouse_share_a_pool(settings: Settings, transforms: Path) -> None:
+    job = build_defs(settings, transforms).resolve_job_def(REFRESH)
     assert {node.name: node.definition.pool for node in job.nodes if isinstance(node.definition, dg.OpDefinition)} == {
         "load": "warehouse",
         "models": "warehouse",
@@ -112,19 +110,34 @@ def test_missing_settings_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
         load_settings()
 
 
-def test_project_is_parsed_anew_only_after_change(settings: Settings, tmp_path: Path) -> None:
-    transforms = tmp_path / "transforms"
-    shutil.copytree(TRANSFORMS, transforms)
+def test_project_is_parsed_anew_only_after_change(settings: Settings, transforms: Path) -> None:
     first = parse(settings.dbt_folder, transforms)
-    parsed_at = first.folder.stat().st_mtime_ns
-    assert parse(settings.dbt_folder, transforms).folder.stat().st_mtime_ns == parsed_at
+    parsed_at = (first.folder / "manifest.json").stat().st_mtime_ns
+    again = parse(settings.dbt_folder, transforms).folder / "manifest.json"
+    assert again.stat().st_mtime_ns == parsed_at
     (transforms / "models" / "marts" / "rpt_new.sql").write_text("select 1 as one from {{ ref('no_such_model') }}")
     with pytest.raises(ModelsUnreadable, match="no_such_model"):
         parse(settings.dbt_folder, transforms)
     assert first.folder.exists()
 
 
-def test_refresh_moves_rows_once_and_is_recorded(settings: Settings, database: psycopg.Connection) -> None:
+def test_only_long_unused_parsed_projects_are_removed(settings: Settings, transforms: Path) -> None:
+    used = parse(settings.dbt_folder, transforms).folder
+    long_ago = time.time() - KEEP_UNUSED_SECONDS - 60
+    os.utime(used, (long_ago, long_ago))
+    parse(settings.dbt_folder, transforms)
+    unused = used.with_name("unused")
+    unused.mkdir()
+    os.utime(unused, (long_ago, long_ago))
+    (transforms / "models" / "marts" / "rpt_new.sql").write_text("select 1 as one")
+    changed = parse(settings.dbt_folder, transforms).folder
+    assert set(used.parent.iterdir()) == {used, changed}
+
+
+def test_refresh_moves_rows_once_and_is_recorded(
+    settings: Settings, transforms: Path, database: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipelines.refresh.build_defs", partial(build_defs, transforms=transforms))
     database.execute("INSERT INTO activity_events (event_type) VALUES ('login'), ('signup')")
     tables_in_public = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"
     before = database.execute(tables_in_public).fetchone()
@@ -133,17 +146,38 @@ def test_refresh_moves_rows_once_and_is_recorded(settings: Settings, database: p
     summary = refresh_now(environment)
 
     assert summary.loaded_row_counts["activity_events"] == 2
-    assert summary.published_row_counts["rpt_activity_by_day"] == summary.model_row_counts["rpt_activity_by_day"] == 1
-    assert refresh_now(environment).loaded_row_counts["activity_events"] == 0
+    assert summary.published_row_counts == {"rpt_activity_by_day": 1}
+    again = refresh_now(environment)
+    assert again.loaded_row_counts["activity_events"] == 0
     runs = database.execute("SELECT status FROM dagster.runs WHERE pipeline_name = 'refresh'").fetchall()
     assert runs == [("SUCCESS",), ("SUCCESS",)]
+    tags = database.execute("SELECT value FROM dagster.run_tags WHERE key = %s", [PID_TAG]).fetchall()
+    assert tags == [(str(os.getpid()),)] * 2
     assert database.execute(tables_in_public).fetchone() == before
     # with another configuration, DuckDB refuses while this process still has the file open
     with duckdb.connect(str(settings.warehouse_path), read_only=True, config={"threads": 1}) as connection:
         assert connection.sql("SELECT count(*) FROM raw.activity_events").fetchall() == [(2,)]
+        assert connection.sql("SELECT build_id FROM meta.builds WHERE passed_at > begun_at").fetchall() == [
+            (again.run_id,)
+        ]
 
 
-def test_refresh_beside_other_writer_names_it(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_run_publishes_only_its_own_build(settings: Settings, transforms: Path) -> None:
+    job = build_defs(settings, transforms).resolve_job_def(REFRESH)
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert job.execute_in_process(instance=instance).success
+        before = settings.published_path.read_bytes()
+        begin_build(settings.warehouse_path, "another")
+        finish_build(settings.warehouse_path, "another")
+        with pytest.raises(BuildOvertaken, match="run another has built them since"):
+            job.execute_in_process(instance=instance, asset_selection=[KEY])
+    assert settings.published_path.read_bytes() == before
+
+
+def test_refresh_beside_other_writer_names_it(
+    settings: Settings, transforms: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipelines.refresh.build_defs", partial(build_defs, transforms=transforms))
     monkeypatch.setattr("pipelines.assets.load.WRITER_WAIT_SECONDS", 0.1)
     environment = dagster_environment(settings.footfall_home, settings.database_url)
     with (
@@ -153,11 +187,9 @@ def test_refresh_beside_other_writer_names_it(settings: Settings, monkeypatch: p
         refresh_now(environment)
 
 
-def test_failing_check_keeps_the_old_published_file(settings: Settings, tmp_path: Path) -> None:
-    transforms = tmp_path / "transforms"
-    shutil.copytree(TRANSFORMS, transforms)
+def test_failing_check_keeps_the_old_published_file(settings: Settings, transforms: Path) -> None:
     test = transforms / "tests" / "assert_nobody_counts.sql"
-    test.write_text("select * from {{ ref('stg_admin_settings') }}")
+    test.write_text("select count(*) from {{ ref('stg_activity_events') }}")
     settings.published_path.parent.mkdir()
     settings.published_path.write_text("the old file")
 
@@ -172,43 +204,10 @@ def test_failing_check_keeps_the_old_published_file(settings: Settings, tmp_path
     checks = {check.check_name: check.passed for check in result.get_asset_check_evaluations()}
     assert [name for name, passed in checks.items() if not passed] == ["assert_nobody_counts"]
     assert settings.published_path.read_text() == "the old file"
-
-
-def test_dagster_home_holds_no_password(tmp_path: Path, settings: Settings) -> None:
-    url = make_url(settings.database_url)
-    secret = url.update_query_dict({"application_name": "s3cret"}).render_as_string(hide_password=False)
-    environment = dagster_environment(tmp_path, secret)
-    assert "s3cret" in environment["FOOTFALL_DAGSTER_DATABASE_URL"]
-    assert "s3cret" not in (tmp_path / "dagster" / "dagster.yaml").read_text()
-
-
-@pytest.mark.parametrize(
-    ("given", "expected"),
-    [
-        ("postgresql://postgres@/f?host=/tmp/x", "postgresql+psycopg2://postgres@/f?host=%2Ftmp%2Fx&options={}"),
-        ("postgresql://u:p%40ss@db:5433/f", "postgresql+psycopg2://u:p%40ss@db:5433/f?options={}"),
-        ("postgres://u@db/f?sslmode=require", "postgresql+psycopg2://u@db/f?options={}&sslmode=require"),
-        ("postgresql://u@db/f?options=-cx%3D1", "postgresql+psycopg2://u@db/f?options=-cx%3D1+{}"),
-    ],
-)
-def test_storage_url_sees_only_dagsters_schema(given: str, expected: str) -> None:
-    assert storage_url(given) == expected.format("-csearch_path%3Ddagster")
+    with pytest.raises(BuildNotPassed):
+        publish(settings.warehouse_path, settings.published_path)
 
 
 def test_dbt_message_is_one_line_without_heading() -> None:
     message = "Runtime Error in model rpt_x (models/marts/rpt_x.sql)\n  Binder Error: no column\n  LINE 1: select"
-    assert one_line(message) == "Binder Error: no column LINE 1: select"
-
-
-def test_orphaned_runs_are_failed_but_not_foreground_ones(settings: Settings) -> None:
-    environment = dagster_environment(settings.footfall_home, settings.database_url)
-    fail_orphaned_runs(environment)
-    code = InProcessCodeLocationOrigin(LoadableTargetOrigin(module_name="pipelines.definitions"))
-    origin = RemoteRepositoryOrigin(code, "__repository__").get_job_origin(REFRESH)
-    started = dg.DagsterRunStatus.STARTED
-    with dg.DagsterInstance.from_config(str(settings.dagster_folder)) as instance:
-        launched = instance.add_run(DagsterRun(REFRESH, status=started, remote_job_origin=origin))
-        foreground = instance.add_run(DagsterRun(REFRESH, status=started))
-        assert fail_orphaned_runs(environment) == 1
-        statuses = [instance.get_run_by_id(run.run_id) for run in (launched, foreground)]
-    assert [run and run.status for run in statuses] == [dg.DagsterRunStatus.FAILURE, started]
+    assert without_heading(message) == "Binder Error: no column LINE 1: select"

@@ -8,8 +8,9 @@ from typing import Any
 import duckdb
 import pytest
 
+from warehouse.builds import begin_build, finish_build
 from warehouse.connection import open_warehouse
-from warehouse.errors import NothingToPublish, PublishFailed, WriterBusy
+from warehouse.errors import BuildNotPassed, BuildOvertaken, NothingToPublish, PublishFailed, WarehouseError, WriterBusy
 from warehouse.publish import PublishedTable, publish
 from warehouse.writer import writer_lock
 
@@ -36,12 +37,19 @@ def warehouse_path(tmp_path: Path) -> Path:
                 ('users', '10:10:', '1', 1, '2026-01-02 00:00:00+00'),
                 ('accounts', '9:9:', '1', 1, '2026-01-01 00:00:00+00');
         """)
+    build(path)
     return path
 
 
 @pytest.fixture
 def published_path(tmp_path: Path) -> Path:
     return tmp_path / "published" / "analytics.duckdb"
+
+
+def build(path: Path, build_id: str = "first", *, passes: bool = True) -> None:
+    begin_build(path, build_id)
+    if passes:
+        finish_build(path, build_id)
 
 
 def in_file(path: Path, statement: str, *, read_only: bool = True) -> list[tuple[Any, ...]]:
@@ -104,8 +112,9 @@ def test_reader_keeps_its_view_through_publish(warehouse_path: Path, published_p
     ("change", "error"),
     [
         ("DROP TABLE marts.rpt_days", NothingToPublish),
+        ("DELETE FROM meta.builds", BuildNotPassed),
         ("CREATE VIEW marts.rpt_bad AS SELECT 'x'::INTEGER AS a", PublishFailed),
-        ("DROP TABLE meta.load_cursors; CREATE VIEW meta.load_cursors AS SELECT 1 AS a", PublishFailed),
+        ("DROP TABLE meta.builds; CREATE VIEW meta.builds AS SELECT 1 AS a", PublishFailed),
     ],
 )
 def test_failed_publish_keeps_the_old_file(
@@ -118,6 +127,33 @@ def test_failed_publish_keeps_the_old_file(
         publish(warehouse_path, published_path)
     assert published_path.read_bytes() == before
     assert list(published_path.parent.iterdir()) == [published_path]
+
+
+@pytest.mark.parametrize(
+    ("second_passes", "asked_by", "error"),
+    [
+        (False, "first", BuildOvertaken),
+        (False, "second", BuildNotPassed),
+        (False, None, BuildNotPassed),
+        (True, "first", BuildOvertaken),
+    ],
+)
+def test_only_the_last_passed_build_is_published(
+    warehouse_path: Path, published_path: Path, second_passes: bool, asked_by: str | None, error: type[WarehouseError]
+) -> None:
+    publish(warehouse_path, published_path, build_id="first")
+    before = published_path.read_bytes()
+    build(warehouse_path, "second", passes=second_passes)
+    in_file(warehouse_path, "UPDATE marts.rpt_days SET day_count = 666", read_only=False)
+    with pytest.raises(error):
+        publish(warehouse_path, published_path, build_id=asked_by)
+    assert published_path.read_bytes() == before
+
+
+def test_later_load_makes_no_mart_look_fresher(warehouse_path: Path, published_path: Path) -> None:
+    in_file(warehouse_path, "UPDATE meta.load_cursors SET snapshot = '11:11:', loaded_at = now()", read_only=False)
+    publish(warehouse_path, published_path)
+    assert in_file(published_path, "SELECT snapshot FROM meta.refresh") == [("9:9:",)]
 
 
 def test_remains_of_a_killed_publish_are_cleared(warehouse_path: Path, published_path: Path) -> None:

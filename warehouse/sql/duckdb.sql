@@ -43,6 +43,21 @@ DROP TABLE staged
 -- count_rows --
 SELECT count(*) FROM raw.{table}
 
+-- delete_build --
+DELETE FROM meta.builds
+
+-- insert_build --
+-- The oldest load is what all tables have in common; a load that comes later is not in the marts of this build.
+INSERT INTO meta.builds
+SELECT ?, min(loaded_at), arg_min(snapshot, loaded_at), now(), NULL FROM meta.load_cursors
+
+-- finish_build --
+UPDATE meta.builds SET passed_at = now() WHERE build_id = ?
+
+-- last_build --
+-- Which build are the marts of, and did all its checks pass?
+SELECT build_id, passed_at IS NOT NULL FROM meta.builds
+
 -- marts --
 -- What is there to publish? Views too: a reader shall not miss a mart for how it was made.
 SELECT table_name, comment FROM duckdb_tables()
@@ -66,11 +81,7 @@ CREATE TABLE published.marts.{table} AS SELECT * FROM marts.{table}
 
 -- publish_refresh --
 CREATE TABLE published.meta.refresh AS
-SELECT
-    now() AS refreshed_at,
-    min(loaded_at) AS loaded_at,
-    arg_min(snapshot, loaded_at) AS snapshot
-FROM meta.load_cursors;
+SELECT now() AS refreshed_at, loaded_at, snapshot FROM meta.builds;
 COMMENT ON TABLE published.meta.refresh IS 'One row: how fresh this file is.';
 COMMENT ON COLUMN published.meta.refresh.refreshed_at IS 'When the file was published (UTC).';
 COMMENT ON COLUMN published.meta.refresh.loaded_at IS 'Every table was loaded from Postgres at this time or later.';

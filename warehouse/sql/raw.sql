@@ -173,3 +173,12 @@ CREATE TABLE IF NOT EXISTS meta.load_cursors (
     database_oid UBIGINT,
     loaded_at TIMESTAMPTZ
 );
+
+-- one row: which build the marts are of, what was loaded when it began, and when its checks had passed, if they have
+CREATE TABLE IF NOT EXISTS meta.builds (
+    build_id VARCHAR,
+    loaded_at TIMESTAMPTZ,
+    snapshot VARCHAR,
+    begun_at TIMESTAMPTZ,
+    passed_at TIMESTAMPTZ
+);
