@@ -114,7 +114,7 @@ class PublishFailed(WarehouseError):
 
 
 class SettingUnusable(WarehouseError):
-    """the setting {key} is {value!r}, not a whole number above 0: mend setting_value in Postgres's table admin_settings"""
+    """the setting {key} is {value!r}, not a whole number above 0: mend it in Postgres's table admin_settings"""
 
     def __init__(self, key: str, value: str) -> None:
         self.key, self.value = key, value

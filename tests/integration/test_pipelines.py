@@ -22,6 +22,7 @@ from pipelines.orphans import PID_TAG
 from pipelines.refresh import refresh_now
 from pipelines.settings import Settings, load_settings
 from warehouse.builds import begin_build, finish_build
+from warehouse.connection import open_warehouse
 from warehouse.errors import BuildNotPassed, BuildOvertaken
 from warehouse.publish import publish
 from warehouse.tables import TABLES
@@ -37,29 +38,45 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def graph(tmp_path_factory: pytest.TempPathFactory) -> AssetGraph:
+def definitions(tmp_path_factory: pytest.TempPathFactory) -> dg.Definitions:
     """All there is; nothing of it is run."""
+    home = tmp_path_factory.mktemp("all")
     with pytest.MonkeyPatch.context() as patch:
         for name in ("DATABASE_URL", "FOOTFALL_HOME"):
             patch.setenv(name, "")
-        settings = Settings(footfall_home=tmp_path_factory.mktemp("graph"), database_url="postgresql://nobody@/none")
-        return build_defs(settings).resolve_asset_graph()
+        return build_defs(Settings(footfall_home=home, database_url="postgresql://nobody@/none"))
 
 
-@pytest.fixture
-def transforms(tmp_path: Path) -> Path:
-    """A project with one mart, for what a run does is the same with all of them."""
-    folder = tmp_path / "transforms"
-    shutil.copytree(TRANSFORMS, folder)
-    for path in [*(folder / "models").rglob("*.*"), *(folder / "tests").glob("*.*")]:
+@pytest.fixture(scope="module")
+def graph(definitions: dg.Definitions) -> AssetGraph:
+    return definitions.resolve_asset_graph()
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with one mart, for what a run does is the same with all of them; and `dbt`, where it is parsed."""
+    folder = tmp_path_factory.mktemp("small")
+    transforms = folder / "transforms"
+    shutil.copytree(TRANSFORMS, transforms)
+    for path in [*(transforms / "models").rglob("*.*"), *(transforms / "tests").glob("*.*")]:
         if path.stem not in {"_sources", "stg_activity_events", "rpt_activity_by_day"}:
             path.unlink()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FOOTFALL_HOME", str(folder))
+        parse(folder / "dbt", transforms)
     return folder
 
 
 @pytest.fixture
 def settings(database_url: str, tmp_path: Path) -> Settings:
     return Settings(footfall_home=tmp_path, database_url=database_url)
+
+
+@pytest.fixture
+def transforms(small: Path, settings: Settings) -> Path:
+    """A copy of the small project, parsed: that takes some seconds."""
+    shutil.copytree(small, settings.footfall_home, dirs_exist_ok=True)
+    return settings.footfall_home / "transforms"
 
 
 def test_every_asset_is_described_grouped_and_owned(graph: AssetGraph) -> None:
@@ -95,8 +112,8 @@ def test_jobs_and_schedules_say_what_they_do() -> None:
     assert {schedule.default_status for schedule in SCHEDULES} == {dg.DefaultScheduleStatus.RUNNING}
 
 
-def test_all_who_write_the_warehouse_share_a_pool(settings: Settings, transforms: Path) -> None:
-    job = build_defs(settings, transforms).resolve_job_def(REFRESH)
+def test_all_who_write_the_warehouse_share_a_pool(definitions: dg.Definitions) -> None:
+    job = definitions.resolve_job_def(REFRESH)
     assert {node.name: node.definition.pool for node in job.nodes if isinstance(node.definition, dg.OpDefinition)} == {
         "load": "warehouse",
         "models": "warehouse",
@@ -122,14 +139,14 @@ def test_project_is_parsed_anew_only_after_change(settings: Settings, transforms
 
 
 def test_only_long_unused_parsed_projects_are_removed(settings: Settings, transforms: Path) -> None:
-    used = parse(settings.dbt_folder, transforms).folder
-    long_ago = time.time() - KEEP_UNUSED_SECONDS - 60
-    os.utime(used, (long_ago, long_ago))
-    parse(settings.dbt_folder, transforms)
+    [used] = (settings.dbt_folder / "parsed").iterdir()
     unused = used.with_name("unused")
     unused.mkdir()
-    os.utime(unused, (long_ago, long_ago))
-    (transforms / "models" / "marts" / "rpt_new.sql").write_text("select 1 as one")
+    long_ago = time.time() - KEEP_UNUSED_SECONDS - 60
+    for folder in (used, unused):
+        os.utime(folder, (long_ago, long_ago))
+    assert parse(settings.dbt_folder, transforms).folder == used
+    (transforms / "models" / "marts" / "rpt_activity_by_day.yml").unlink()
     changed = parse(settings.dbt_folder, transforms).folder
     assert set(used.parent.iterdir()) == {used, changed}
 
@@ -163,15 +180,17 @@ def test_refresh_moves_rows_once_and_is_recorded(
 
 
 def test_run_publishes_only_its_own_build(settings: Settings, transforms: Path) -> None:
+    with open_warehouse(settings.warehouse_path) as warehouse:
+        warehouse.execute("CREATE SCHEMA marts; CREATE TABLE marts.rpt_activity_by_day AS SELECT 1 AS one")
+    begin_build(settings.warehouse_path, "another")
+    finish_build(settings.warehouse_path, "another")
     job = build_defs(settings, transforms).resolve_job_def(REFRESH)
-    with dg.DagsterInstance.ephemeral() as instance:
-        assert job.execute_in_process(instance=instance).success
-        before = settings.published_path.read_bytes()
-        begin_build(settings.warehouse_path, "another")
-        finish_build(settings.warehouse_path, "another")
-        with pytest.raises(BuildOvertaken, match="run another has built them since"):
-            job.execute_in_process(instance=instance, asset_selection=[KEY])
-    assert settings.published_path.read_bytes() == before
+    with (
+        dg.DagsterInstance.ephemeral() as instance,
+        pytest.raises(BuildOvertaken, match="run another has built them since"),
+    ):
+        job.execute_in_process(instance=instance, asset_selection=[KEY])
+    assert not settings.published_path.exists()
 
 
 def test_refresh_beside_other_writer_names_it(
@@ -189,7 +208,7 @@ def test_refresh_beside_other_writer_names_it(
 
 def test_failing_check_keeps_the_old_published_file(settings: Settings, transforms: Path) -> None:
     test = transforms / "tests" / "assert_nobody_counts.sql"
-    test.write_text("select count(*) from {{ ref('stg_activity_events') }}")
+    test.write_text("select count(*) from {{ ref('rpt_activity_by_day') }}")
     settings.published_path.parent.mkdir()
     settings.published_path.write_text("the old file")
 

@@ -1,0 +1,46 @@
+"""Which build the marts are of, and whether all its checks passed: without that, nothing is published. No models here.
+
+A build and its publishing are two steps, and another refresh may come between them; and a killed build leaves marts
+of two minds. So a build signs the file before it changes a mart, and again when all its checks passed. Whoever calls
+holds the writer lock.
+"""
+
+from pathlib import Path
+
+import duckdb
+
+from warehouse.connection import open_warehouse, transaction
+from warehouse.errors import BuildNotPassed, BuildOvertaken
+from warehouse.queries import duckdb_query
+
+
+def begin_build(warehouse_path: Path, build_id: str) -> None:
+    """Sign the file before the first mart changes: from here on nothing can be published, until the checks passed.
+
+    What is loaded at this moment is what the marts will show, so it is kept for `meta.refresh`. Raises
+    WarehouseUnusable.
+    """
+    with open_warehouse(warehouse_path) as warehouse, transaction(warehouse):
+        warehouse.execute(duckdb_query("delete_build"))
+        warehouse.execute(duckdb_query("insert_build"), [build_id])
+
+
+def finish_build(warehouse_path: Path, build_id: str) -> None:
+    """Sign that every mart was built and no check of severity error failed. Raises WarehouseUnusable."""
+    with open_warehouse(warehouse_path) as warehouse:
+        warehouse.execute(duckdb_query("finish_build"), [build_id])
+
+
+def require_passed_build(warehouse: duckdb.DuckDBPyConnection, warehouse_path: Path, build_id: str | None) -> None:
+    """Refuse marts that may not be published: of a build other than `build_id` (None: any), or one that did not pass.
+
+    Raises BuildOvertaken, BuildNotPassed.
+    """
+    last = warehouse.execute(duckdb_query("last_build")).fetchone()
+    if last is None:
+        raise BuildNotPassed(warehouse_path)
+    found, has_passed = last
+    if build_id not in {None, found}:
+        raise BuildOvertaken(warehouse_path, found)
+    if not has_passed:
+        raise BuildNotPassed(warehouse_path)
