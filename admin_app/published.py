@@ -7,8 +7,9 @@ from pathlib import Path
 import duckdb
 
 TABLES = """
-    SELECT table_name, estimated_size, coalesce(comment, '')
-    FROM duckdb_tables() WHERE schema_name = 'marts' ORDER BY table_name
+    SELECT t.table_name, r.row_count, coalesce(t.comment, '')
+    FROM duckdb_tables() AS t JOIN meta.refresh_tables AS r USING (table_name)
+    WHERE t.schema_name = 'marts' ORDER BY t.table_name
 """
 
 
