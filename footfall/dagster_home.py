@@ -59,7 +59,8 @@ def _make_schema(database_url: str) -> None:
             if not connection.scalar(text("SELECT to_regnamespace(:name) IS NOT NULL"), {"name": SCHEMA}):
                 connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
     except DBAPIError as error:
-        remedy = f'CREATE SCHEMA {SCHEMA} AUTHORIZATION "{engine.url.username}"'
+        user = engine.url.username or "its user"
+        remedy = f'CREATE SCHEMA {SCHEMA} AUTHORIZATION "{user}"'
         raise DagsterSchemaRefused(SCHEMA, " ".join(str(error.orig).split()), remedy) from error
     finally:
         engine.dispose()
