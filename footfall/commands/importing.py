@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from footfall.commands.options import Home
+from footfall.importing.record_kinds import RecordKind
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -20,18 +20,6 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Bring history in; safe to repeat.", no_args_is_help=True)
 
 Files = Annotated[list[Path], typer.Argument(metavar="FILE…", help="Each goes in whole or not at all.")]
-
-
-class RecordKind(StrEnum):
-    """What can be imported as records: what has happened, and what is; heartbeats are about now."""
-
-    activity = "activity"
-    events = "events"
-    documents = "documents"
-    accounts = "accounts"
-    organizations = "organizations"
-    subscriptions = "subscriptions"
-    users = "users"
 
 
 @app.command()
@@ -88,7 +76,7 @@ def records(
     from footfall.settings import load_settings
 
     ids, now = EventIds(), datetime.now(UTC)
-    imported = _import(load_settings(home), [RecordFile(path, kind.value, ids, now) for path in files])
+    imported = _import(load_settings(home), [RecordFile(path, kind, ids, now) for path in files])
     columns = ("file", "records", "new or changed", "already there")
     _print_table(columns, [(one.path, one.read_count, one.new_count, one.known_count) for one in imported])
 

@@ -52,7 +52,7 @@ class SentCounts:
 class Poster:
     """Sends with one key over one kept connection and counts in `counts`.
 
-    `wait(seconds)` is called between attempts: time.sleep, or a wait that a stop cuts short. A record is sent
+    `wait(seconds)` is called between attempts: time.sleep, or a wait that returns True to give up. A record is sent
     again with the same `event_id`, so that it counts once however often it arrives.
     """
 
@@ -61,6 +61,8 @@ class Poster:
         self._url = ingest_url.rstrip("/")
         self._wait = wait
         self._session = requests.Session()
+        # a proxy of the environment cannot reach this machine's own address
+        self._session.trust_env = False
         self._session.headers.update({"Authorization": f"Bearer {key}", "Content-Type": "application/json"})
 
     def __enter__(self) -> "Poster":
@@ -100,7 +102,7 @@ class Poster:
     def _request(self, batch: Batch, url: str, body: bytes, headers: dict[str, str]) -> requests.Response:
         """Ask until there is an answer that a new attempt would not change."""
         reason = ""
-        for attempt in range(ATTEMPTS):
+        for attempt in range(1, ATTEMPTS + 1):
             try:
                 answer = self._session.request(batch.method, url, data=body, headers=headers, timeout=TIMEOUT_SECONDS)
             except (requests.ConnectionError, requests.Timeout) as error:
@@ -109,9 +111,10 @@ class Poster:
                 if answer.status_code not in TRY_AGAIN:
                     return answer
                 reason, asked_wait = f"status {answer.status_code}", _retry_after(answer)
-            if attempt < ATTEMPTS - 1:
-                self._wait(min(max(asked_wait, FIRST_WAIT_SECONDS * 2**attempt), LONGEST_WAIT_SECONDS))
-        raise IngestUnreachable(batch.endpoint, self._url, ATTEMPTS, reason)
+            seconds = min(max(asked_wait, FIRST_WAIT_SECONDS * 2 ** (attempt - 1)), LONGEST_WAIT_SECONDS)
+            if attempt == ATTEMPTS or self._wait(seconds):
+                break
+        raise IngestUnreachable(batch.endpoint, self._url, attempt, reason)
 
 
 def bodies(records: Sequence[Record], limit_bytes: int = BODY_LIMIT_BYTES) -> Iterator[tuple[int, bytes]]:

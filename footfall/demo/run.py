@@ -31,15 +31,19 @@ def send_history(
     """Send the `days` days that end with `last_day`, and before them what was there already.
 
     `last_day` is a past day (UTC). It takes a key of scope server, which may state any past time. Sent twice,
-    it counts once. A set `stop` ends it between two batches. Raises DemoFailed.
+    it counts once. A set `stop` ends it between two batches, and then nothing is printed. Raises DemoFailed.
     """
     world, started, stop = World(seed, days, last_day), time.monotonic(), stop or threading.Event()
     columns = TextColumn("Sending history"), BarColumn(), MofNCompleteColumn(), TextColumn("days")
     bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-    with Poster(ingest_url, server_key, stop.wait) as poster, bar:
+    with Poster(ingest_url, server_key, stop.wait) as poster, bar, _forgiving(stop):
         _post_all(poster, world.opening(), stop)
         for day in bar.track(world.each_day(), total=days):
+            if stop.is_set():
+                break
             _post_all(poster, world.batches_of(day), stop)
+    if stop.is_set():
+        return poster.counts
     seconds = time.monotonic() - started
     console.print(
         f"Sent {poster.counts.sent.total():,} records: what happened from {world.first_day} to {last_day},"

@@ -57,12 +57,6 @@ class World:
         """Yield the days of the window in order."""
         return (self.first_day + timedelta(days=nth) for nth in range(self.days))
 
-    def batches(self) -> Iterator[Batch]:
-        """Yield everything, in the order in which it is to be sent."""
-        yield from self.opening()
-        for day in self.each_day():
-            yield from self.batches_of(day)
-
     def opening(self) -> Iterator[Batch]:
         """Yield what was there before the first day: schools, people, subscriptions as they stood."""
         known = [school for school in self._schools if school.founded < self.first_day]

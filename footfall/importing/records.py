@@ -3,7 +3,7 @@
 The file is taken whole or not at all: a record that is not valid refuses it, as history with holes misleads.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -11,33 +11,43 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from msgspec import UNSET, inspect, structs
+from msgspec import inspect, structs
 from sqlalchemy import Connection
 
 from footfall.importing.errors import ColumnsWrong, RecordsInvalid
 from footfall.importing.event_ids import EventIds
 from footfall.importing.files import require_readable
 from footfall.importing.formats import Fields, FileRow, format_of
+from footfall.importing.known import are_known
+from footfall.importing.record_kinds import RecordKind
 from footfall.importing.source import ROWS_PER_BATCH, Batch
 from ingest_app.kinds import KINDS, Kind, Receipt, Row
 from ingest_app.records import EventRecord, Record
+from ingest_app.schema import activity_events, tracking_documents, tracking_events
 
-KIND_NAMES = ("activity", "events", "documents", "accounts", "organizations", "subscriptions", "users")
+# an event's kind has a table whose events are known by their ids
+EVENT_TABLES = {
+    RecordKind.activity: activity_events.name,
+    RecordKind.events: tracking_events.name,
+    RecordKind.documents: tracking_documents.name,
+}
 # it tells how wrong a client's clock is at the moment of sending; in a file there is no such moment
 LEFT_OUT = "sent_at"
 FAULTS_SHOWN = 3
+# digits of the largest bigint
+LONGEST_NUMBER = 19
 
 
 @dataclass(frozen=True, slots=True)
 class RecordFile:
-    """A file of records of one of KIND_NAMES. `ids` are shared by the files of one import.
+    """A file of records of one kind. `ids` are shared by the files of one import.
 
     A record without `event_id` gets one by its content, and the nth equal record of all the files its own: parts of
     one table may hold equal rows that are all meant. `received_at` stands in where `created_at` is absent.
     """
 
     path: Path
-    kind_name: str
+    kind_name: RecordKind
     ids: EventIds
     received_at: datetime
 
@@ -57,20 +67,19 @@ class RecordFile:
         reader = _Reader(KINDS[self.kind_name], self.ids, self.received_at, file_format.is_typed)
         file_rows = file_format.read(self.path)
         while chunk := list(islice(file_rows, ROWS_PER_BATCH)):
-            faults: list[str] = []
-            rows = []
-            for file_row in chunk:
-                try:
-                    rows.append(reader.row(file_row))
-                except msgspec.ValidationError as error:
-                    faults.append(f"{file_format.row_word} {file_row.number}: {error}")
-            if faults:
+            try:
+                rows = reader.rows(chunk)
+            except (msgspec.ValidationError, RecursionError):
+                faults = [f"{file_format.row_word} {number}: {fault}" for number, fault in reader.faults(chunk)]
                 shown = faults[:FAULTS_SHOWN] + ["…"] * (len(faults) > FAULTS_SHOWN)
-                raise RecordsInvalid(self.path, shown)
+                raise RecordsInvalid(self.path, shown) from None
             yield Batch(rows, len(rows), chunk[-1].share_read)
 
     def write(self, connection: Connection, batch: Batch) -> int:
         """Write the rows; for state, what is as it was is not written again and not counted."""
+        table_name = EVENT_TABLES.get(self.kind_name)
+        if table_name and are_known(connection, table_name, batch.rows):
+            return 0
         return KINDS[self.kind_name].write(connection, batch.rows)
 
 
@@ -79,11 +88,31 @@ class _Reader:
 
     def __init__(self, kind: Kind, ids: EventIds, received_at: datetime, is_typed: bool) -> None:
         self._kind, self._ids = kind, ids
+        # mypy takes no value for a type
+        self._list_type: Any = list[kind.record]  # type: ignore[name-defined]
+        self._prefix = f"{kind.name}\n".encode()
         self._receipt = Receipt(received_at)
         self._names = frozenset(_field_names(kind.record))
         self._untyped = {} if is_typed else _readers_of_cells(kind.record)
 
-    def row(self, file_row: FileRow) -> Row:
+    def rows(self, chunk: Sequence[FileRow]) -> list[Row]:
+        """Convert all at once, which is faster. Raises ValidationError or RecursionError, not saying of which row."""
+        records = msgspec.convert([self._fields(file_row) for file_row in chunk], self._list_type)
+        return [self._row(record) for record in records]
+
+    def faults(self, chunk: Sequence[FileRow]) -> Iterator[tuple[int, str]]:
+        """Yield the number of each wrong row and what is wrong with it."""
+        for file_row in chunk:
+            try:
+                # in a list as in `rows`, for what is nested too deeply there must be so here
+                (record,) = msgspec.convert([self._fields(file_row)], self._list_type)
+                self._row(record)
+            except RecursionError:
+                yield file_row.number, "it is nested too deeply"
+            except msgspec.ValidationError as error:
+                yield file_row.number, str(error).replace("`$[0]", "`$")
+
+    def _fields(self, file_row: FileRow) -> Fields:
         fields = file_row.fields
         if isinstance(fields, str):
             raise msgspec.ValidationError(fields)
@@ -93,20 +122,23 @@ class _Reader:
         for name, read in self._untyped.items():
             if name in fields:
                 fields[name] = read(fields[name])
-        record = msgspec.convert(fields, self._kind.record)
+        return fields
+
+    def _row(self, record: Record) -> Row:
         if isinstance(record, EventRecord) and record.event_id is None:
-            structs.force_setattr(record, "event_id", self._ids.id_of(f"{self._kind.name}\n{_content(record)}"))
+            structs.force_setattr(record, "event_id", self._ids.id_of(self._prefix + _content(record)))
         return self._kind.to_row(record, self._receipt)
 
 
-def _content(record: Record) -> str:
-    """Write a record so that equal ones read the same, whatever format and time zone they came in."""
-    stated = {
-        name: value.astimezone(UTC) if isinstance(value, datetime) else value
-        for name, value in structs.asdict(record).items()
-        if value is not None and value is not UNSET
-    }
-    return msgspec.json.encode(stated, order="sorted").decode()
+def _content(record: EventRecord) -> bytes:
+    """Write a record so that equal ones read the same, whatever format and time zone they came in.
+
+    What is not stated is left out, so that a field which records get one day changes no id.
+    """
+    if record.created_at is not None and record.created_at.tzinfo is not UTC:
+        structs.force_setattr(record, "created_at", record.created_at.astimezone(UTC))
+    stated = {name: value for name, value in structs.asdict(record).items() if value is not None}
+    return msgspec.json.encode(stated, order="sorted")
 
 
 def _field_names(record: type[Record]) -> list[str]:
@@ -139,7 +171,7 @@ def _readers_of_cells(record: type[Record]) -> Mapping[str, Any]:
 
 def _whole_number(cell: object) -> object:
     """Read digits, and floats such as 5.0: a column of integers with gaps is one of floats in many tools."""
-    if isinstance(cell, str) and cell.isascii() and cell.isdigit():
+    if isinstance(cell, str) and cell.isascii() and cell.isdigit() and len(cell) <= LONGEST_NUMBER:
         return int(cell)
     return int(cell) if isinstance(cell, float) and cell.is_integer() else cell
 
@@ -147,5 +179,5 @@ def _whole_number(cell: object) -> object:
 def _json_object(cell: object) -> Fields | object:
     try:
         return msgspec.json.decode(cell) if isinstance(cell, str) else cell
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return cell

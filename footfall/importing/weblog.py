@@ -17,11 +17,13 @@ from sqlalchemy import Connection
 from footfall.importing.errors import NotAWebLog
 from footfall.importing.event_ids import EventIds
 from footfall.importing.files import open_text, require_readable
+from footfall.importing.known import are_known
 from footfall.importing.log_line import LogLine, parse
 from footfall.importing.source import ROWS_PER_BATCH, Batch
 from ingest_app.kinds import KINDS, Receipt, Row
 from ingest_app.privacy import Sender, identify, keyed_hash
 from ingest_app.records import Event
+from ingest_app.schema import tracking_events
 
 LINE_LENGTH = 65_536
 EVENT_NAME_LENGTH = 100
@@ -68,6 +70,8 @@ class WebLog:
 
     def write(self, connection: Connection, batch: Batch) -> int:
         """Write the visits. The visitors of a batch without a new visit were written when its visits were."""
+        if are_known(connection, tracking_events.name, batch.rows):
+            return 0
         new_count = KINDS["events"].write(connection, batch.rows)
         if new_count and batch.visitors:
             KINDS["track-visit"].write(connection, batch.visitors)
@@ -86,7 +90,7 @@ class _Reader:
 
     def __init__(self, app_name: str, secret: str) -> None:
         self._app_name, self._secret = app_name, secret
-        self._ids = EventIds(FORGET_AFTER_LINES)
+        self._ids = EventIds(FORGET_AFTER_LINES, secret)
         self._now = datetime.now(UTC)
         self._who = lru_cache(maxsize=10_000)(self._identify)
 
@@ -108,7 +112,7 @@ class _Reader:
     def _rows(self, line: str, logged: LogLine) -> tuple[Row, Row]:
         sender, session_id = self._who(logged.ip, logged.agent)
         event = Event(
-            event_id=self._ids.id_of(keyed_hash(self._secret, f"{self._app_name}\n{line}")),
+            event_id=self._ids.id_of(f"{self._app_name}\n{line}".encode()),
             user_type="guest",
             app_name=self._app_name,
             event_type="visit",

@@ -12,6 +12,7 @@ import psycopg
 from sqlalchemy import Engine
 
 from footfall.importing.event_ids import EventIds
+from footfall.importing.record_kinds import RecordKind
 from footfall.importing.records import RecordFile
 from footfall.importing.source import Source
 from footfall.importing.weblog import WebLog
@@ -71,7 +72,7 @@ def a_file(path: Path, rows: Rows) -> Path:
 
 
 def a_source(path: Path, rows: Rows, kind: str = "documents", ids: EventIds | None = None) -> RecordFile:
-    return RecordFile(a_file(path, rows), kind, ids or EventIds(), datetime.now(UTC))
+    return RecordFile(a_file(path, rows), RecordKind(kind), ids or EventIds(), datetime.now(UTC))
 
 
 def write(engine: Engine, source: Source) -> Imported:

@@ -19,7 +19,7 @@ from werkzeug.serving import make_server
 from footfall.demo.errors import IngestUnreachable, RecordsMiscounted, RecordsRefused
 from footfall.demo.post import ATTEMPTS, BODY_LIMIT_BYTES, Poster, SentCounts, bodies
 from footfall.demo.run import send_history, send_live
-from footfall.demo.world import Batch
+from footfall.demo.world import Batch, World
 from ingest_app.app import create_app
 from ingest_app.database import make_engine
 from ingest_app.keys import create_key
@@ -193,6 +193,49 @@ def test_live_traffic_fails_where_its_server_is_gone() -> None:
 
     with scripted((503, {}, {})) as (url, _), pytest.raises(IngestUnreachable):
         send_live(url, "key", seed=1, rounds=None, stop=Impatient())
+
+
+@pytest.mark.timeout(20)
+def test_stopped_history_makes_and_sends_no_more_days(monkeypatch: pytest.MonkeyPatch) -> None:
+    class StoppedAfterOneWait(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            self.set()
+            return True
+
+    made: list[date] = []
+    monkeypatch.setattr("footfall.demo.world.live_through", lambda seed, day, people: made.append(day))
+    printed = io.StringIO()
+    with scripted((503, {}, {})) as (url, got):
+        sent = send_history(
+            url, "key", days=365, seed=1, last_day=LAST_DAY, console=Console(file=printed), stop=StoppedAfterOneWait()
+        )
+    assert (sent.sent.total(), len(got), made, printed.getvalue()) == (0, 1, [], "")
+
+
+def test_stop_ends_a_history_between_two_days(monkeypatch: pytest.MonkeyPatch) -> None:
+    stop = threading.Event()
+    made: list[date] = []
+
+    def stopped_on_the_second_day(world: World, day: date) -> Iterator[Batch]:
+        made.append(day)
+        if len(made) == 2:
+            stop.set()
+        return iter(())
+
+    monkeypatch.setattr(World, "opening", lambda world: iter(()))
+    monkeypatch.setattr(World, "batches_of", stopped_on_the_second_day)
+    console = Console(file=io.StringIO())
+    send_history("http://127.0.0.1:9", "key", days=365, seed=1, last_day=LAST_DAY, console=console, stop=stop)
+    assert len(made) == 2
+
+
+def test_proxy_of_the_environment_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    with scripted((202, {"accepted": 2, "dropped": 0}, {})) as (url, got), Poster(url, "key") as poster:
+        poster.post(EVENTS)
+    assert len(got) == 1
 
 
 def test_wrong_key_is_named_with_its_endpoint(ingest: Ingest) -> None:

@@ -1,19 +1,24 @@
 """Imports of records from NDJSON, CSV and Parquet: a file is valid and goes in whole, or not at all."""
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import polars as pl
 import psycopg
 import pytest
 from sqlalchemy import Engine
 
 from footfall.importing.errors import ColumnsWrong, FileUnreadable, RecordsInvalid
 from footfall.importing.event_ids import EventIds
-from footfall.importing.records import KIND_NAMES, RecordFile
+from footfall.importing.record_kinds import RecordKind
+from footfall.importing.records import RecordFile
 from ingest_app.database import make_engine
-from tests.integration.importing import DOCUMENT, EVENT, ORG, a_source, rows_in, write
+from tests.integration.importing import DOCUMENT, EVENT, ORG, a_file, a_source, rows_in, write
+
+A_TIME = datetime(2014, 2, 1, 0, 2, 3, 456_000, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -100,6 +105,64 @@ def test_only_the_first_wrong_records_are_shown(engine: Engine, tmp_path: Path) 
     assert str(caught.value).endswith("; …")
 
 
+@pytest.mark.parametrize(
+    ("meta", "message"),
+    [
+        ('{"a":' * 100_000 + "1" + "}" * 100_000, "line 2: it is nested too deeply"),
+        ('{"a":' * 700 + "1" + "}" * 700, "line 2: it is nested too deeply"),
+        ('{"a":' + "9" * 5_000 + "}", "line 2: it is no JSON object (Integer value out of range - at `$[...][...]`)"),
+        ("9" * 5_000, "line 2: it is no JSON object (Integer value out of range - at `$[...]`)"),
+    ],
+    ids=["too deep to read", "too deep to check", "too long", "too long outside"],
+)
+def test_hostile_json_refuses_the_file_in_one_line(
+    engine: Engine, database: psycopg.Connection, tmp_path: Path, meta: str, message: str
+) -> None:
+    path = tmp_path / "r.ndjson"
+    hostile = json.dumps({**EVENT, "meta": "?"}).replace('"?"', meta)
+    path.write_text(f"{json.dumps(EVENT)}\n{hostile}\n")
+    with pytest.raises(RecordsInvalid) as caught:
+        write(engine, RecordFile(path, RecordKind.events, EventIds(), datetime.now(UTC)))
+    assert str(caught.value).endswith(message)
+    assert rows_in(database, "tracking_events") == 0
+
+
+@pytest.mark.parametrize(
+    ("column", "cell", "message"),
+    [
+        ("user_id", "9" * 5_000, "Expected `int"),
+        ("meta", '{"a":' * 20_000, "Expected `object"),
+        ("meta", "9" * 5_000, "Exp"),
+    ],
+)
+def test_hostile_cell_refuses_the_file_in_one_line(
+    engine: Engine, tmp_path: Path, column: str, cell: str, message: str
+) -> None:
+    path = tmp_path / "r.csv"
+    pl.DataFrame([{**EVENT, "meta": None, column: cell}]).write_csv(path)
+    with pytest.raises(RecordsInvalid, match=f"line 2: {message}") as caught:
+        write(engine, RecordFile(path, RecordKind.events, EventIds(), datetime.now(UTC)))
+    assert "\n" not in str(caught.value)
+
+
+def test_name_of_a_file_is_no_pattern(engine: Engine, database: psycopg.Connection, tmp_path: Path) -> None:
+    a_file(tmp_path / "opens1.parquet", [DOCUMENT] * 5)
+    assert write(engine, a_source(tmp_path / "opens[1].parquet", [{**DOCUMENT, "user_id": 1}])).new_count == 1
+    assert database.execute("SELECT user_id FROM tracking_documents").fetchall() == [(1,)]
+
+
+@pytest.mark.parametrize("unit", ["ms", "us", "ns"])
+def test_times_of_parquet_are_taken_in_their_zone(
+    engine: Engine, database: psycopg.Connection, tmp_path: Path, unit: Literal["ms", "us", "ns"]
+) -> None:
+    path = tmp_path / "r.parquet"
+    moment = pl.lit(A_TIME).dt.cast_time_unit(unit).dt.convert_time_zone("Europe/Berlin")
+    pl.DataFrame([DOCUMENT]).with_columns(created_at=moment).write_parquet(path)
+    write(engine, RecordFile(path, RecordKind.documents, EventIds(), datetime.now(UTC)))
+    found = database.execute("SELECT created_at FROM tracking_documents").fetchall()
+    assert found == [(A_TIME,)]
+
+
 @pytest.mark.parametrize("name", ["r.csv", "r.parquet"])
 def test_wrong_columns_are_named_all_at_once(engine: Engine, tmp_path: Path, name: str) -> None:
     row = {"usr_type": "student", "chapter_name": "C1", "document_name": "D1", "created_at": "2014-02-01T00:00:00Z"}
@@ -128,7 +191,7 @@ def test_damaged_file_is_refused_in_one_line(
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises((ColumnsWrong, FileUnreadable, RecordsInvalid), match=message) as caught:
-        write(engine, RecordFile(path, "users", EventIds(), datetime.now(UTC)))
+        write(engine, RecordFile(path, RecordKind.users, EventIds(), datetime.now(UTC)))
     assert "\n" not in str(caught.value)
     assert rows_in(database, "users") == 0
 
@@ -136,7 +199,7 @@ def test_damaged_file_is_refused_in_one_line(
 def test_csv_of_a_spreadsheet_is_read(engine: Engine, database: psycopg.Connection, tmp_path: Path) -> None:
     path = tmp_path / "r.csv"
     path.write_bytes('\ufeffid,user_type,name\r\n1,admin,"two\r\nlines"\r\n\r\n'.encode())
-    write(engine, RecordFile(path, "users", EventIds(), datetime.now(UTC)))
+    write(engine, RecordFile(path, RecordKind.users, EventIds(), datetime.now(UTC)))
     assert database.execute("SELECT id, name FROM users").fetchall() == [(1, "two\r\nlines")]
 
 
@@ -153,7 +216,7 @@ def test_state_that_is_as_before_is_not_written_again(
     assert database.execute("SELECT name, slug FROM organizations").fetchall() == [("Acme Ltd", "acme")]
 
 
-@pytest.mark.parametrize("kind", KIND_NAMES)
+@pytest.mark.parametrize("kind", RecordKind)
 def test_every_kind_can_be_imported(engine: Engine, tmp_path: Path, kind: str) -> None:
     row: dict[str, dict[str, Any]] = {
         "activity": {"event_type": "login", "user_id": ORG},

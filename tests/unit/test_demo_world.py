@@ -27,9 +27,16 @@ SEED = 2015
 Record = dict[str, Any]
 
 
+def all_of(world: World) -> Iterator[Batch]:
+    """Yield everything, in the order in which it is sent."""
+    yield from world.opening()
+    for day in world.each_day():
+        yield from world.batches_of(day)
+
+
 @pytest.fixture(scope="module")
 def history() -> list[Batch]:
-    return list(World(SEED, 30, LAST_DAY).batches())
+    return list(all_of(World(SEED, 30, LAST_DAY)))
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +50,7 @@ def records_of(batches: list[Batch], kind: str, method: str = "POST") -> Iterato
 
 
 def digest(seed: int, days: int = 3) -> str:
-    batches = World(seed, days, LAST_DAY).batches()
+    batches = all_of(World(seed, days, LAST_DAY))
     body = b"".join(msgspec.json.encode([batch.endpoint, batch.records]) for batch in batches)
     return hashlib.sha256(body).hexdigest()
 
