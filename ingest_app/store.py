@@ -129,7 +129,8 @@ def _incoming(columns: Iterable[Column[Any]]) -> FromClause:
 
 @cache
 def _append_statement(table: Table, names: tuple[str, ...]) -> Insert:
-    incoming = _incoming(table.c[name] for name in names)
+    # named twice below: as a CTE its JSON is read once
+    incoming = select(*_incoming(table.c[name] for name in names).c).cte("given")
     seen: Select[Any] = select(incoming.c.event_id, literal(table.name)).order_by(incoming.c.event_id)
     fresh = (
         insert(event_ids)
