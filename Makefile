@@ -17,7 +17,7 @@ demo: install ## everything up, sample data flowing, addresses printed; Ctrl-C s
 	$(BIN)/footfall demo
 
 test: install ## all tests
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 check: install ## format, lint, types, imports, SQL lint
 	$(BIN)/ruff format --check .
