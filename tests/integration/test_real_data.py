@@ -141,6 +141,12 @@ def test_visits_per_day_and_path_without_bots_equal_the_log(installation: Instal
     assert {(day, path): count for day, path, count in installation.published(sql)} == expected
 
 
+def test_bot_traffic_per_day_equals_the_log(installation: Installation, visits: list[Visit]) -> None:
+    sql = "SELECT event_date, event_count FROM marts.rpt_bot_traffic_daily WHERE app_name = 'weblog'"
+    expected = Counter(visit.visit_date for visit in visits if is_bot(visit.agent))
+    assert dict(installation.published(sql)) == expected
+
+
 def test_visitors_equal_the_people_in_the_log(installation: Installation, visits: list[Visit]) -> None:
     expected = len({(visit.ip, visit.agent) for visit in visits if not is_bot(visit.agent)})
     assert installation.warehouse("SELECT count(*) FROM staging.stg_visitor_sessions") == [(expected,)]

@@ -42,23 +42,25 @@ def activity_events() -> list[Row]:
 
 
 def tracking_events() -> list[Row]:
-    """Enough events that most combinations repeat, and unknown values meet known ones."""
+    """Enough events that most combinations repeat, and unknown values meet known ones; a day that only bots saw."""
     chosen = random.Random(2)
-    return [
-        {
-            "user_id": chosen.choice([None, 1, 2]),
-            "user_type": chosen.choice(["student", "teacher", "guest"]),
-            "app_name": chosen.choice(["DViz", "Speech-to-Code"]),
-            "event_type": chosen.choice(["visit", "button"]),
-            "event_name": chosen.choice(["open", "save's"]),
-            "country_code": chosen.choice([None, "DE", "IN"]),
-            "os": chosen.choice([None, "Android"]),
-            "device_type": chosen.choice([None, "mobile", "desktop"]),
-            "created_at": chosen.choice(MOMENTS[:9]),
-            "is_bot": chosen.random() < 0.2,
-        }
+    rows = [
+        _an_event(
+            user_id=chosen.choice([None, 1, 2]),
+            user_type=chosen.choice(["student", "teacher", "guest"]),
+            app_name=chosen.choice(["DViz", "Speech-to-Code"]),
+            event_type=chosen.choice(["visit", "button"]),
+            event_name=chosen.choice(["open", "save's"]),
+            country_code=chosen.choice([None, "DE", "IN"]),
+            os=chosen.choice([None, "Android"]),
+            device_type=chosen.choice([None, "mobile", "desktop"]),
+            created_at=chosen.choice(MOMENTS[:9]),
+            is_bot=chosen.random() < 0.2,
+        )
         for _ in range(1500)
     ]
+    seen_by_bots = [_an_event(app_name="Crawled", created_at=BOT_DAY, is_bot=True)] * 2
+    return [*rows, *seen_by_bots, _an_event(created_at=SIGNUP_DAY)]
 
 
 def tracking_documents() -> list[Row]:
@@ -108,6 +110,22 @@ def insert(database: psycopg.Connection, table: str, rows: list[Row]) -> None:
     )
     with database.cursor() as cursor:
         cursor.executemany(statement, rows)
+
+
+def _an_event(**overrides: object) -> Row:
+    return {
+        "user_id": None,
+        "user_type": "guest",
+        "app_name": "DViz",
+        "event_type": "visit",
+        "event_name": "open",
+        "country_code": "DE",
+        "os": None,
+        "device_type": None,
+        "created_at": AS_OF,
+        "is_bot": False,
+        **overrides,
+    }
 
 
 def _an_open(**overrides: object) -> Row:

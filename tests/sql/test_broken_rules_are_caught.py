@@ -26,6 +26,7 @@ BREAKS = {
     "assert_event_usage_counts_every_human_event": """
         UPDATE marts.rpt_event_usage_daily SET event_count = event_count + 1 WHERE os IS NULL
     """,
+    "assert_people_and_bots_make_all_events": "DELETE FROM marts.rpt_bot_traffic_daily WHERE app_name = 'Crawled'",
     "assert_document_days_add_up_to_all_opens": """
         DELETE FROM marts.rpt_document_opens WHERE document_name = 'Guests'
     """,

@@ -35,6 +35,7 @@ PROMISED = {
         "os": TEXT,
         "event_count": COUNT,
     },
+    "rpt_bot_traffic_daily": {"event_date": DAY, "app_name": TEXT, "event_count": COUNT},
     "rpt_document_opens": {
         "app_name": TEXT,
         "level_name": TEXT,

@@ -1,0 +1,23 @@
+with
+
+events as (
+
+    select * from {{ ref('stg_tracking_events') }}
+
+),
+
+final as (
+
+    select
+        created_date as event_date,
+        app_name,
+        count(*) as event_count
+    from events
+    where is_bot
+    group by
+        created_date,
+        app_name
+
+)
+
+select * from final
