@@ -11,6 +11,7 @@ from sqlalchemy import Connection, UniqueConstraint, text
 from sqlalchemy.exc import IntegrityError
 
 from footfall.settings import Settings
+from ingest_app.admin_settings import RULES, read_settings
 from ingest_app.migrate import PARTITION_DAYS_AHEAD
 from ingest_app.schema import EVENT_TABLES, STATE_TABLES, metadata
 
@@ -45,6 +46,7 @@ def health(connection: Connection, settings: Settings) -> Iterator[Finding]:
     yield _compare("columns", _expected_columns(), _names(connection, COLUMNS), "columns")
     yield _compare("triggers", _expected_triggers(), _names(connection, TRIGGERS), "triggers")
     yield _settings(connection)
+    yield _setting_values(connection)
     yield _partitions(connection)
     yield _warehouse(settings.published_path)
     yield _disk(settings.home)
@@ -147,9 +149,23 @@ def _atomic_updates(connection: Connection) -> Finding:
 
 
 def _settings(connection: Connection) -> Finding:
-    needed = {"tracking_enabled", "points_enabled", "live_session_timeout_minutes"}
-    found = _names(connection, "SELECT setting_key FROM admin_settings")
-    return _compare("settings", needed | {"archive_after_days", "points_per_credit"}, found, "settings")
+    missing = sorted(RULES.keys() - read_settings(connection))
+    if missing:
+        # the migrations write each once: they do not bring back what somebody deleted
+        advice = " and ".join(f"`footfall settings set {key} {RULES[key].default}`" for key in missing)
+        return Finding("settings", False, f"missing settings: {', '.join(missing)}", f"run {advice}")
+    return Finding("settings", True, f"{len(RULES)} settings, all there")
+
+
+def _setting_values(connection: Connection) -> Finding:
+    """Name the values that somebody wrote past the check, which `footfall settings set` would have refused."""
+    stored = {key: value for key, value in read_settings(connection).items() if key in RULES}
+    wrong = {key: value for key, value in sorted(stored.items()) if not RULES[key].allows(value)}
+    if wrong:
+        found = "; ".join(f"{key} is {value!r}, not {RULES[key].allowed}" for key, value in wrong.items())
+        advice = " and ".join(f"`footfall settings set {key} {RULES[key].default}`" for key in wrong)
+        return Finding("values of settings", False, found, f"run {advice}")
+    return Finding("values of settings", True, "each is one that its rule allows")
 
 
 def _partitions(connection: Connection) -> Finding:

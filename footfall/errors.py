@@ -57,6 +57,13 @@ class NoSuchKey(FootfallError):
         self.key_id = key_id
 
 
+class SettingNotSet(FootfallError):
+    """{key} has no value, its row is gone: run `footfall settings set {key} {default}`"""
+
+    def __init__(self, key: str, default: int) -> None:
+        self.key, self.default = key, default
+
+
 class DagsterSchemaRefused(FootfallError):
     """Postgres refused to make the schema {schema} for Dagster: {reason} (its owner can: {remedy})"""
 

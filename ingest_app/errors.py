@@ -36,6 +36,24 @@ class MigrationFailed(IngestError):
         self.reason = reason
 
 
+class SettingRefused(IngestError):
+    """the setting was refused"""
+
+
+class UnknownSetting(SettingRefused):
+    """there is no setting {key!r}, but these: {known}"""
+
+    def __init__(self, key: str, known: str) -> None:
+        self.key, self.known = key, known
+
+
+class SettingValueRefused(SettingRefused):
+    """{key} cannot be {value!r}: it is {allowed}"""
+
+    def __init__(self, key: str, value: str, allowed: str) -> None:
+        self.key, self.value, self.allowed = key, value, allowed
+
+
 class RequestRefused(IngestError):
     """{message}"""
 

@@ -10,6 +10,7 @@ import yaml
 
 from footfall.cli import app as command_line
 from footfall.settings import Settings
+from ingest_app.admin_settings import RULES
 from ingest_app.app import create_app
 from ingest_app.kinds import KINDS
 from ingest_app.settings import IngestSettings
@@ -29,6 +30,13 @@ def test_every_setting_is_documented() -> None:
     names = [str(field.validation_alias) for field in Settings.model_fields.values()]
     assert names
     assert [name for name in names if f"`{name}`" not in text] == []
+
+
+def test_every_admin_setting_is_documented_with_its_rule() -> None:
+    lines = (DOCS / "operators.md").read_text().splitlines()
+    head = lines.index("| key | values | at first | meaning |")
+    rows = [f"| `{key}` | {rule.allowed} | {rule.default} | {rule.meaning} |" for key, rule in RULES.items()]
+    assert lines[head + 2 : lines.index("", head)] == rows
 
 
 def test_every_endpoint_is_documented() -> None:

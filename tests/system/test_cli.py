@@ -67,6 +67,9 @@ DAMAGES = {
     "DROP INDEX tracking_events_idx_date": "Indexes verified: missing indexes: tracking_events_idx_date",
     "ALTER TABLE user_points DROP CONSTRAINT user_points_points_check": "Points & credits atomic updates tested: ",
     "DELETE FROM admin_settings WHERE setting_key = 'points_enabled'": "settings: missing settings: points_enabled",
+    (
+        "UPDATE admin_settings SET setting_value = 'soon' WHERE setting_key = 'archive_after_days'"
+    ): "values of settings: archive_after_days is 'soon', not a whole number from 30 to 36500",
     "ALTER TABLE users DROP COLUMN email": "users.email",
     "DROP TRIGGER set_xid ON accounts": "triggers: missing triggers: accounts.set_xid",
     "DROP TABLE tracking_documents_p" + f"{datetime.now(UTC) + timedelta(days=2):%Y%m%d}": "partitions: made 1 days",
