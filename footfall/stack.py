@@ -93,7 +93,9 @@ def running_stack(settings: Settings, stop: threading.Event) -> Iterator[Stack]:
                 stop.set()
                 if watcher.ident:
                     watcher.join()
-                stop_all(children)
+                # the drainer last: it takes to Postgres what the others still accepted
+                stop_all(children[1:])
+                stop_all(children[:1])
 
 
 def _migrate(database_url: str) -> None:
@@ -110,7 +112,9 @@ def _children(settings: Settings, dagster_env: Mapping[str, str]) -> list[Child]
     ingest, admin, dagster = (_url(port) for port in _ports(settings))
     workspace = ("-w", str(WORKSPACE))
     web = (_program("dagster-webserver"), "-h", "127.0.0.1", "-p", str(settings.dagster_port), *workspace)
+    drain = (sys.executable, "-m", "ingest_app.drain")
     return [
+        Child("drainer", drain, env, _log(settings, "drainer")),
         _web_app(settings, env, "ingest", "ingest_app.app:create_app", settings.ingest_port, f"{ingest}/healthz"),
         _web_app(settings, env, "admin", "admin_app.app:create_app", settings.admin_port, f"{admin}/healthz"),
         Child("dagster-webserver", web, env, _log(settings, "dagster-webserver"), f"{dagster}/server_info"),

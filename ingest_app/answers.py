@@ -50,7 +50,10 @@ def register_error_handlers(app: Flask) -> None:
 
     @app.errorhandler(RequestRefused)
     def _(error: RequestRefused) -> Response:
-        return refused(error.status, error.code, str(error), error.field)
+        response = refused(error.status, error.code, str(error), error.field)
+        if error.retry_after_seconds is not None:
+            response.headers["Retry-After"] = str(error.retry_after_seconds)
+        return response
 
     @app.errorhandler(HTTPException)
     def _(error: HTTPException) -> Response:

@@ -1,88 +1,123 @@
-"""The write side over HTTP: who may send what, and the answer. Records are `kinds.py`, rows are `store.py`.
+"""The write side over HTTP: the routes, and for each the few steps from a request to its answer.
 
-Where a record goes is decided in one place, `_keep`: into Postgres, in one transaction a request.
+A posted record goes to the worker's spool and from there, by the drainer, to Postgres. What a server states with PUT
+and DELETE goes straight to Postgres, for its order matters and its sender must know.
 """
 
-import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import get_type_hints
 from uuid import UUID
 
 import msgspec
 from flask import Flask, Response, current_app, request
-from sqlalchemy import Connection, Engine, Table, select
+from sqlalchemy import Engine, Table
 
 from ingest_app import answers, store
+from ingest_app.access import require_key
+from ingest_app.body import MAX_BODY_BYTES, read_body
+from ingest_app.control import ControlWatch
 from ingest_app.database import SERVING, make_engine
-from ingest_app.decode import decode_body
-from ingest_app.errors import InvalidRecord, NotAllowed, NotAuthenticated, NotFound
-from ingest_app.keys import Key, find_key
-from ingest_app.kinds import KINDS, Kind, Receipt, event_id_of
+from ingest_app.decode import Decoded, decode_body
+from ingest_app.errors import InvalidRecord, NotFound
+from ingest_app.keys import Key
+from ingest_app.kinds import KINDS, Kind, Receipt, Row, event_id_of
 from ingest_app.privacy import NOBODY, Sender, identify
 from ingest_app.records import Record
-from ingest_app.schema import accounts, admin_settings, organizations, subscriptions, users
+from ingest_app.schema import accounts, organizations, subscriptions, users
 from ingest_app.settings import IngestSettings
+from ingest_app.spool import Spool
+from ingest_app.spool.files import Part
 
-MAX_BODY_BYTES = 1024 * 1024
-DEFAULT_ARCHIVE_DAYS = 90
 TRACKED = ("track-visit", "heartbeat", "activity", "events", "documents", "sessions/heartbeat")
-DELETABLE_TABLES = {table.name: table for table in (accounts, organizations, subscriptions, users)}
+STATED = {table.name: table for table in (accounts, organizations, subscriptions, users)}
+
+
+@dataclass(frozen=True, slots=True)
+class Ingest:
+    """The parts of one worker."""
+
+    settings: IngestSettings
+    engine: Engine
+    control: ControlWatch
+    spool: Spool
+
+    def close(self) -> None:
+        """Let go of files and connections."""
+        self.control.close()
+        self.spool.close()
+        self.engine.dispose()
 
 
 def create_app(settings: IngestSettings | None = None) -> Flask:
     """Make the WSGI app. Without settings they are read from the environment; missing ones are named."""
     app = Flask(__name__, static_folder=None)
-    settings = settings or IngestSettings()
-    app.extensions["footfall"] = (settings, make_engine(settings.database_url, options=SERVING))
+    app.extensions["footfall"] = _make_parts(settings or IngestSettings())
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     answers.register_error_handlers(app)
     for name in TRACKED:
-        _route(app, "POST", f"/api/{name}", KINDS[name], scopes=("write", "server"))
-    for name, table in DELETABLE_TABLES.items():
-        _route(app, "PUT", f"/api/{name}", KINDS[name], scopes=("server",))
+        _route(app, "POST", f"/api/{name}", KINDS[name])
+    for name, table in STATED.items():
+        _route(app, "PUT", f"/api/{name}", KINDS[name])
         _delete_route(app, f"/api/{name}/<key>", table)
     app.add_url_rule("/healthz", "healthz", lambda: answers.answer({"status": "ok"}, 200))
     return app
 
 
-def _route(app: Flask, method: str, path: str, kind: Kind, scopes: tuple[str, ...]) -> None:
-    app.add_url_rule(path, kind.name, lambda: _receive(kind, scopes), methods=[method])
+def _make_parts(settings: IngestSettings) -> Ingest:
+    settings.spool_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    engine = make_engine(settings.database_url, options=SERVING)
+    control = ControlWatch(engine, settings.spool_folder / "control.json")
+    return Ingest(settings, engine, control, Spool(settings.spool_folder, settings.footfall_spool_reserve_mb * 2**20))
+
+
+def _route(app: Flask, method: str, path: str, kind: Kind) -> None:
+    receive = _track if method == "POST" else _state
+    app.add_url_rule(path, kind.name, lambda: receive(kind), methods=[method])
 
 
 def _delete_route(app: Flask, path: str, table: Table) -> None:
     app.add_url_rule(path, f"delete {table.name}", lambda key: _delete(table, key), methods=["DELETE"])
 
 
-def _receive(kind: Kind, scopes: tuple[str, ...]) -> Response:
-    settings, engine = _parts()
-    # before a connection is taken: a slow sender holds up nobody but himself
-    body, received_at = request.get_data(cache=False), datetime.now(UTC)
-    with engine.begin() as connection:
-        key = _require_key(connection, scopes)
-        decoded = decode_body(body, kind.record)
-        if not decoded.records:
-            return answers.all_refused(decoded.errors)
-        sender, oldest = _sender(settings, key), _oldest(connection, key, received_at)
-        if kind.name == "track-visit" and sender.device.is_bot:
-            return answers.dropped(len(decoded.records) + len(decoded.errors), "bot")
-        event_ids = _keep(connection, kind, decoded.records, Receipt(received_at, sender, oldest))
-    return answers.accepted(event_ids, len(decoded.records), decoded.errors)
+def _track(kind: Kind) -> Response:
+    """Accept what happened: on this machine's disk when it is answered."""
+    ingest = _ingest()
+    key = require_key(ingest.control, ("write", "server"))
+    body, received_at = read_body(), datetime.now(UTC)
+    decoded = decode_body(body, kind.record)
+    if not decoded.records:
+        return answers.all_refused(decoded.errors)
+    if not ingest.control.current.is_tracking_enabled:
+        return answers.dropped(_count(decoded), "tracking_disabled")
+    receipt = Receipt(received_at, _sender(ingest, key), _oldest(ingest, key, received_at))
+    if kind.name == "track-visit" and receipt.sender.device.is_bot:
+        return answers.dropped(_count(decoded), "bot")
+    rows = [kind.to_row(record, receipt) for record in decoded.records]
+    ingest.spool.append(Part(kind.name, len(rows), msgspec.json.encode(rows)))
+    return answers.accepted(_event_ids(decoded.records, rows), len(rows), decoded.errors)
 
 
-def _keep(connection: Connection, kind: Kind, records: Sequence[Record], receipt: Receipt) -> list[UUID]:
-    """Keep records for good and return their event ids: when this returns and commits, they are on disk."""
-    rows = [kind.to_row(record, receipt) for record in records]
-    kind.write(connection, rows)
-    ids = (event_id_of(record, row) for record, row in zip(records, rows, strict=True))
-    return [event_id for event_id in ids if event_id is not None]
+def _state(kind: Kind) -> Response:
+    """Accept what is: in Postgres when it is answered."""
+    ingest = _ingest()
+    require_key(ingest.control, ("server",))
+    decoded = decode_body(read_body(), kind.record)
+    if not decoded.records:
+        return answers.all_refused(decoded.errors)
+    rows = [kind.to_row(record, Receipt(datetime.now(UTC))) for record in decoded.records]
+    with ingest.engine.begin() as connection:
+        kind.write_rows(connection, rows)
+    return answers.accepted([], len(rows), decoded.errors)
 
 
 def _delete(table: Table, key: str) -> Response:
-    _, engine = _parts()
-    with engine.begin() as connection:
-        _require_key(connection, ("server",))
-        if not store.delete_from(connection, table, _typed(table, key)):
+    ingest = _ingest()
+    require_key(ingest.control, ("server",))
+    found = _typed(table, key)
+    with ingest.engine.begin() as connection:
+        if not store.delete_from(connection, table, found):
             raise NotFound(f"{table.name} has no id {key}")
     return Response(status=204)
 
@@ -100,34 +135,27 @@ def _typed(table: Table, key: str) -> object:
     return found
 
 
-def _require_key(connection: Connection, scopes: tuple[str, ...]) -> Key:
-    shown = request.authorization.token if request.authorization else request.args.get("key")
-    key = find_key(connection, shown) if shown else None
-    if key is None:
-        raise NotAuthenticated("send a key that is not revoked: `Authorization: Bearer KEY` or `?key=KEY`")
-    if key.scope not in scopes:
-        raise NotAllowed(f"this needs a key of scope {' or '.join(scopes)}, this one has {key.scope}")
-    return key
+def _event_ids(records: Sequence[Record], rows: Sequence[Row]) -> list[UUID]:
+    ids = (event_id_of(record, row) for record, row in zip(records, rows, strict=True))
+    return [event_id for event_id in ids if event_id is not None]
 
 
-def _sender(settings: IngestSettings, key: Key) -> Sender:
+def _count(decoded: Decoded) -> int:
+    return len(decoded.records) + len(decoded.errors)
+
+
+def _sender(ingest: Ingest, key: Key) -> Sender:
     """Who sent the records; an app's own server speaks for others, so its address and agent mean nothing."""
     if key.scope == "server":
         return NOBODY
-    return identify(settings.footfall_secret, request.remote_addr, request.headers.get("User-Agent"))
+    return identify(ingest.settings.footfall_secret, request.remote_addr, request.headers.get("User-Agent"))
 
 
-def _oldest(connection: Connection, key: Key, now: datetime) -> datetime | None:
+def _oldest(ingest: Ingest, key: Key, now: datetime) -> datetime | None:
     """Return the archive horizon, before which only a server may place an event (DESIGN section 4)."""
-    if key.scope == "server":
-        return None
-    setting = select(admin_settings.c.setting_value).where(admin_settings.c.setting_key == "archive_after_days")
-    stated = connection.execute(setting).scalar() or ""
-    # a value that somebody wrote past the checks must not refuse every event
-    days = int(stated) if re.fullmatch("[0-9]{1,5}", stated) else DEFAULT_ARCHIVE_DAYS
-    return now - timedelta(days=days)
+    return None if key.scope == "server" else now - timedelta(days=ingest.control.current.archive_after_days)
 
 
-def _parts() -> tuple[IngestSettings, Engine]:
-    parts: tuple[IngestSettings, Engine] = current_app.extensions["footfall"]
+def _ingest() -> Ingest:
+    parts: Ingest = current_app.extensions["footfall"]
     return parts

@@ -1,5 +1,7 @@
 """What can go wrong on the write side. The class docstring is the message, data travel as attributes."""
 
+from pathlib import Path
+
 
 class IngestError(Exception):
     """Something went wrong on the write side."""
@@ -59,6 +61,7 @@ class RequestRefused(IngestError):
 
     status = 400
     code = "bad_request"
+    retry_after_seconds: int | None = None
 
     def __init__(self, message: str, field: str | None = None) -> None:
         self.message, self.field = message, field
@@ -96,3 +99,44 @@ class NotFound(RequestRefused):
 
     status = 404
     code = "not_found"
+
+
+class SpoolFull(RequestRefused):
+    """the disk of the spool is nearly full, nothing was kept: send it again later"""
+
+    status = 503
+    code = "disk_full"
+    retry_after_seconds = 30
+
+    def __init__(self) -> None:
+        super().__init__("")
+
+
+class SpoolFailed(RequestRefused):
+    """the spool cannot be written ({reason}), nothing was kept: send it again later"""
+
+    status = 503
+    code = "spool_unavailable"
+    retry_after_seconds = 5
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("")
+        self.reason = reason
+
+
+class NotReady(RequestRefused):
+    """this worker has not seen Postgres yet, so it knows no keys: send it again later"""
+
+    status = 503
+    code = "not_ready"
+    retry_after_seconds = 5
+
+    def __init__(self) -> None:
+        super().__init__("")
+
+
+class CountryTableUnreadable(IngestError):
+    """the country table {path} cannot be read: {reason}"""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        self.path, self.reason = path, reason

@@ -24,12 +24,14 @@ class Key:
     allowed_origins: tuple[str, ...]
     created_at: datetime
     revoked_at: datetime | None
+    last_used_at: datetime | None
+    requests_per_second: int
 
 
 def create_key(connection: Connection, scope: str, app_name: str | None = None, origins: Sequence[str] = ()) -> str:
     """Make a key and return it: this is the only moment at which it can be read."""
     key = f"ff_{scope}_{secrets.token_urlsafe(32)}"
-    row = {"key_hash": _hash(key), "scope": scope, "app_name": app_name, "allowed_origins": list(origins)}
+    row = {"key_hash": hash_key(key), "scope": scope, "app_name": app_name, "allowed_origins": list(origins)}
     connection.execute(insert(api_keys).values(row))
     return key
 
@@ -47,22 +49,36 @@ def revoke_key(connection: Connection, key_id: int) -> bool:
     return connection.execute(statement).rowcount > 0
 
 
-def find_key(connection: Connection, key: str) -> Key | None:
-    """Return the key that a request shows, unless it is unknown or revoked."""
-    statement = _select().where(api_keys.c.key_hash == _hash(key), api_keys.c.revoked_at.is_(None))
-    row = connection.execute(statement).one_or_none()
-    return _key(row) if row else None
+def working_keys(connection: Connection) -> dict[str, Key]:
+    """Return the keys that are not revoked, by the hash that `hash_key` gives."""
+    c = api_keys.c
+    rows = connection.execute(_select().add_columns(c.key_hash).where(c.revoked_at.is_(None))).all()
+    return {row.key_hash: _key(row) for row in rows}
 
 
-def _hash(key: str) -> str:
+def mark_used(connection: Connection, key_ids: Sequence[int]) -> None:
+    """Note keys as used now."""
+    statement = update(api_keys).where(api_keys.c.id.in_(key_ids)).values(last_used_at=func.now())
+    connection.execute(statement)
+
+
+def hash_key(key: str) -> str:
     """A plain SHA-256: the key is 256 random bits, so there is nothing to guess and nothing to salt."""
     return hashlib.sha256(key.encode()).hexdigest()
 
 
 def _select() -> Select[Any]:
-    c = api_keys.c
-    return select(c.id, c.scope, c.app_name, c.allowed_origins, c.created_at, c.revoked_at)
+    return select(api_keys).with_only_columns(*(c for c in api_keys.c if c.name != "key_hash"))
 
 
 def _key(row: Row[Any]) -> Key:
-    return Key(row.id, row.scope, row.app_name, tuple(row.allowed_origins), row.created_at, row.revoked_at)
+    return Key(
+        id=row.id,
+        scope=row.scope,
+        app_name=row.app_name,
+        allowed_origins=tuple(row.allowed_origins),
+        created_at=row.created_at,
+        revoked_at=row.revoked_at,
+        last_used_at=row.last_used_at,
+        requests_per_second=row.requests_per_second,
+    )

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
+import msgspec
 from msgspec import UNSET, structs
 from sqlalchemy import Connection
 
@@ -31,12 +32,19 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind of record. `to_row(record, receipt)` is pure; `write` returns how many rows were new or changed."""
+    """One kind of record. `to_row(record, receipt)` is pure.
+
+    `write` takes the JSON of an array of rows, at least one, and returns how many were new or changed.
+    """
 
     name: str
     record: type[records.Record]
     to_row: Callable[[Any, Receipt], Row]
-    write: Callable[[Connection, Sequence[Row]], int]
+    write: Callable[[Connection, bytes], int]
+
+    def write_rows(self, connection: Connection, rows: Sequence[Row]) -> int:
+        """Write rows that were never spooled; none is fine."""
+        return self.write(connection, msgspec.json.encode(rows)) if rows else 0
 
 
 def _activity(record: records.Activity, receipt: Receipt) -> Row:

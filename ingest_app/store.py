@@ -1,18 +1,20 @@
 """Rows into Postgres: append an event once, upsert what is, move a last-seen time forward. No HTTP, no validation.
 
-Each function takes rows as dicts of the table's columns, runs in the caller's transaction, and sends all
-rows as one JSON parameter. A statement takes rows in the order of their key, so that two that meet wait for each other
-and do not deadlock.
+Each function takes rows as the JSON text of an array of objects with the table's column names, as the spool holds
+them, and runs in the caller's transaction; Postgres reads the text, and nobody before it. A statement takes rows in
+the order of their key, so that two that meet wait for each other and do not deadlock.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from functools import cache
 from itertools import groupby
 from typing import Any
 
 import msgspec
 from sqlalchemy import (
+    ARRAY,
     Column,
+    ColumnElement,
     Connection,
     Select,
     Table,
@@ -25,19 +27,15 @@ from sqlalchemy import (
     or_,
     select,
 )
-from sqlalchemy.dialects.postgresql import JSONB, Insert, insert
+from sqlalchemy.dialects.postgresql import JSONB, Insert, aggregate_order_by, distinct_on, insert
 from sqlalchemy.sql.selectable import FromClause
 
-from ingest_app.schema import (
-    accounts,
-    event_ids,
-    tracking_live_sessions,
-    user_heartbeats,
-    visitor_sessions,
-)
+from ingest_app.schema import accounts, event_ids, tracking_live_sessions, user_heartbeats, visitor_sessions
 
-Row = dict[str, Any]
-Write = Callable[[Connection, Sequence[Row]], int]
+Write = Callable[[Connection, bytes], int]
+
+# made by the database: a row's number, its own clock, its transaction
+GENERATED = {"id", "received_at", "xid"}
 
 
 def append_to(table: Table) -> Write:
@@ -47,9 +45,8 @@ def append_to(table: Table) -> Write:
     when two writers bring the same event at the same moment.
     """
 
-    def append(connection: Connection, rows: Sequence[Row]) -> int:
-        unique = {row["event_id"]: row for row in rows}
-        return _run(connection, _append_statement(table, tuple(rows[0])), unique.values()) if rows else 0
+    def append(connection: Connection, rows: bytes) -> int:
+        return _run(connection, _append_statement(table), rows)
 
     return append
 
@@ -60,17 +57,33 @@ def upsert_into(table: Table) -> Write:
     It returns the number of new and changed rows; a row that says what is known is not written again.
     """
 
-    def upsert(connection: Connection, rows: Sequence[Row]) -> int:
-        merged: dict[object, Row] = {}
-        for row in rows:
+    def upsert(connection: Connection, rows: bytes) -> int:
+        merged: dict[object, dict[str, object]] = {}
+        for row in msgspec.json.decode(rows):
             merged[row["id"]] = {**merged.get(row["id"], {}), **row}
         by_columns = sorted(merged.values(), key=lambda row: (sorted(row), str(row["id"])))
         return sum(
-            _run(connection, _upsert_statement(table, tuple(columns)), same)
+            _run(connection, _upsert_statement(table, tuple(columns)), msgspec.json.encode(list(same)))
             for columns, same in groupby(by_columns, key=sorted)
         )
 
     return upsert
+
+
+def see_visitors(connection: Connection, rows: bytes) -> int:
+    """Note browser sessions as seen from `first_seen_at` to `last_seen_at`; neither time ever shrinks the span."""
+    return _run(connection, _see_visitors_statement(), rows)
+
+
+def see_accounts(connection: Connection, rows: bytes) -> int:
+    """Note accounts as active. One that is not known yet is made, bare: its details come by `PUT /api/accounts`."""
+    _run(connection, _make_accounts_statement(), rows)
+    return _run(connection, _newest_statement(user_heartbeats, "last_seen_at"), rows)
+
+
+def see_live_sessions(connection: Connection, rows: bytes) -> int:
+    """Note students and teachers as live; an older heartbeat changes nothing."""
+    return _run(connection, _newest_statement(tracking_live_sessions, "last_heartbeat"), rows)
 
 
 def delete_from(connection: Connection, table: Table, key: object) -> bool:
@@ -78,45 +91,9 @@ def delete_from(connection: Connection, table: Table, key: object) -> bool:
     return connection.execute(table.delete().where(table.c.id == key)).rowcount > 0
 
 
-def see_visitors(connection: Connection, rows: Sequence[Row]) -> int:
-    """Note browser sessions as seen from `first_seen_at` to `last_seen_at`; neither time ever shrinks the span."""
-    folded: dict[str, Row] = {}
-    for row in rows:
-        known = folded.setdefault(row["session_id"], dict(row))
-        known["first_seen_at"] = min(known["first_seen_at"], row["first_seen_at"])
-        known["last_seen_at"] = max(known["last_seen_at"], row["last_seen_at"])
-    return _run(connection, _see_visitors_statement(), _by_key(folded))
-
-
-def see_accounts(connection: Connection, rows: Sequence[Row]) -> int:
-    """Note accounts as active. One that is not known yet is made, bare: its details come by `PUT /api/accounts`."""
-    folded = _newest(rows, key="user_id", time="last_seen_at")
-    _run(connection, _make_accounts_statement(), ({"id": key} for key in sorted(folded)))
-    return _run(connection, _newest_statement(user_heartbeats, "last_seen_at"), _by_key(folded))
-
-
-def see_live_sessions(connection: Connection, rows: Sequence[Row]) -> int:
-    """Note students and teachers as live; an older heartbeat changes nothing."""
-    folded = _newest(rows, key="session_id", time="last_heartbeat")
-    return _run(connection, _newest_statement(tracking_live_sessions, "last_heartbeat"), _by_key(folded))
-
-
-def _newest(rows: Iterable[Row], key: str, time: str) -> dict[Any, Row]:
-    folded: dict[Any, Row] = {}
-    for row in rows:
-        if row[key] not in folded or folded[row[key]][time] <= row[time]:
-            folded[row[key]] = row
-    return folded
-
-
-def _by_key(folded: dict[Any, Row]) -> list[Row]:
-    return [row for _, row in sorted(folded.items())]
-
-
-def _run(connection: Connection, statement: Insert, rows: Iterable[Row]) -> int:
-    body = msgspec.json.encode(list(rows)).decode()
+def _run(connection: Connection, statement: Insert, rows: bytes) -> int:
     counted = statement.execution_options(preserve_rowcount=True)
-    return connection.execute(counted, {"rows": body}).rowcount
+    return connection.execute(counted, {"rows": rows.decode()}).rowcount
 
 
 def _incoming(columns: Iterable[Column[Any]]) -> FromClause:
@@ -128,10 +105,12 @@ def _incoming(columns: Iterable[Column[Any]]) -> FromClause:
 
 
 @cache
-def _append_statement(table: Table, names: tuple[str, ...]) -> Insert:
-    # named twice below: as a CTE its JSON is read once
-    incoming = select(*_incoming(table.c[name] for name in names).c).cte("given")
-    seen: Select[Any] = select(incoming.c.event_id, literal(table.name)).order_by(incoming.c.event_id)
+def _append_statement(table: Table) -> Insert:
+    names = [c.name for c in table.c if c.name not in GENERATED]
+    # named twice below: as a CTE its JSON is read once; an id that comes twice in it counts once
+    incoming = _incoming(table.c[name] for name in names)
+    given = select(*incoming.c).ext(distinct_on(incoming.c.event_id)).order_by(incoming.c.event_id).cte("given")
+    seen: Select[Any] = select(given.c.event_id, literal(table.name)).order_by(given.c.event_id)
     fresh = (
         insert(event_ids)
         .from_select(["event_id", "table_name"], seen)
@@ -139,18 +118,14 @@ def _append_statement(table: Table, names: tuple[str, ...]) -> Insert:
         .returning(event_ids.c.event_id)
         .cte("fresh")
     )
-    rows = select(*incoming.c).join(fresh, fresh.c.event_id == incoming.c.event_id)
+    rows = select(*given.c).join(fresh, fresh.c.event_id == given.c.event_id)
     return insert(table).from_select(names, rows, include_defaults=False)
-
-
-def _insert(table: Table, names: Sequence[str]) -> Insert:
-    incoming = _incoming(table.c[name] for name in names)
-    return insert(table).from_select(names, select(*incoming.c), include_defaults=False)
 
 
 @cache
 def _upsert_statement(table: Table, names: tuple[str, ...]) -> Insert:
-    statement = _insert(table, names)
+    incoming = _incoming(table.c[name] for name in names)
+    statement = insert(table).from_select(names, select(*incoming.c), include_defaults=False)
     stated: dict[str, Any] = {name: statement.excluded[name] for name in names if name != "id"}
     if not stated:
         return statement.on_conflict_do_nothing()
@@ -165,7 +140,22 @@ def _upsert_statement(table: Table, names: tuple[str, ...]) -> Insert:
 @cache
 def _see_visitors_statement() -> Insert:
     table = visitor_sessions
-    statement = _insert(table, ["session_id", "ip_hash", "ua_hash", "first_seen_at", "last_seen_at"])
+    names = ["session_id", "ip_hash", "ua_hash", "first_seen_at", "last_seen_at"]
+    found = _incoming(table.c[name] for name in names).c
+
+    def of_first(name: str) -> ColumnElement[Any]:
+        """Take the value of the batch's first visit of the session."""
+        return func.array_agg(aggregate_order_by(found[name], found.first_seen_at), type_=ARRAY(Text))[1]
+
+    folded = select(
+        found.session_id,
+        of_first("ip_hash"),
+        of_first("ua_hash"),
+        func.min(found.first_seen_at),
+        func.max(found.last_seen_at),
+    )
+    by_key = folded.group_by(found.session_id).order_by(found.session_id)
+    statement = insert(table).from_select(names, by_key, include_defaults=False)
     new = statement.excluded
     return statement.on_conflict_do_update(
         index_elements=["session_id"],
@@ -178,15 +168,19 @@ def _see_visitors_statement() -> Insert:
 
 @cache
 def _make_accounts_statement() -> Insert:
-    return _insert(accounts, ["id"]).on_conflict_do_nothing()
+    found = _incoming([user_heartbeats.c.user_id]).c
+    known: Select[Any] = select(found.user_id).distinct().order_by(found.user_id)
+    return insert(accounts).from_select(["id"], known, include_defaults=False).on_conflict_do_nothing()
 
 
 @cache
 def _newest_statement(table: Table, time: str) -> Insert:
-    """Insert, or replace the row where the new time is not older: it never moves back."""
+    """Insert each key's newest row, or replace the row where the new time is not older: it never moves back."""
     key = next(iter(table.primary_key)).name
     names = [c.name for c in table.c if c.name not in {"created_at", "xid"}]
-    statement = _insert(table, names)
+    found = _incoming(table.c[name] for name in names).c
+    newest = select(*found).ext(distinct_on(found[key])).order_by(found[key], found[time].desc())
+    statement = insert(table).from_select(names, newest, include_defaults=False)
     return statement.on_conflict_do_update(
         index_elements=[key],
         set_={name: statement.excluded[name] for name in names if name != key},

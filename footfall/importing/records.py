@@ -80,7 +80,7 @@ class RecordFile:
         table_name = EVENT_TABLES.get(self.kind_name)
         if table_name and are_known(connection, table_name, batch.rows):
             return 0
-        return KINDS[self.kind_name].write(connection, batch.rows)
+        return KINDS[self.kind_name].write_rows(connection, batch.rows)
 
 
 class _Reader:

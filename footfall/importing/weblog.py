@@ -72,9 +72,9 @@ class WebLog:
         """Write the visits. The visitors of a batch without a new visit were written when its visits were."""
         if are_known(connection, tracking_events.name, batch.rows):
             return 0
-        new_count = KINDS["events"].write(connection, batch.rows)
+        new_count = KINDS["events"].write_rows(connection, batch.rows)
         if new_count and batch.visitors:
-            KINDS["track-visit"].write(connection, batch.visitors)
+            KINDS["track-visit"].write_rows(connection, batch.visitors)
         return new_count
 
 

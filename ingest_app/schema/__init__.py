@@ -12,6 +12,7 @@ from ingest_app.schema.control import (
     api_keys,
     event_ids,
     rejected_records,
+    spool_cursors,
 )
 from ingest_app.schema.events import (
     EVENT_TABLES,
@@ -48,6 +49,7 @@ __all__ = [
     "metadata",
     "organizations",
     "rejected_records",
+    "spool_cursors",
     "subscriptions",
     "tracking_documents",
     "tracking_events",

@@ -1,12 +1,14 @@
-"""What steers the write side: settings, keys, the audit log, seen event ids, and records set aside."""
+"""What steers the write side: settings, keys, the audit log, seen event ids, spool cursors, and records set aside."""
 
 from sqlalchemy import (
     ARRAY,
     CHAR,
     BigInteger,
+    CheckConstraint,
     Column,
     Identity,
     Index,
+    Integer,
     String,
     Table,
     Text,
@@ -37,7 +39,9 @@ api_keys = Table(
     timestamp("created_at"),
     Column("revoked_at", Timestamp),
     Column("last_used_at", Timestamp),
+    Column("requests_per_second", Integer, nullable=False, server_default="1000"),
     one_of("scope", "write", "server", "admin"),
+    CheckConstraint("requests_per_second > 0", name="requests_per_second"),
 )
 
 admin_audit_log = Table(
@@ -60,7 +64,16 @@ event_ids = Table(
     Column("event_id", Uuid(), primary_key=True),
     Column("table_name", String(50), primary_key=True),
     Column("received_at", Timestamp, nullable=False, server_default=func.clock_timestamp()),
-    Index("event_ids_received_at_idx", "received_at"),
+    Index("event_ids_received_at_idx", "received_at", postgresql_using="brin"),
+)
+
+# how far each spool of each node is drained, moved in the transaction that writes its rows
+spool_cursors = Table(
+    "spool_cursors",
+    metadata,
+    Column("spool_name", Text, primary_key=True),
+    Column("drained_seq", BigInteger, nullable=False, server_default="0"),
+    timestamp("updated_at"),
 )
 
 rejected_records = Table(

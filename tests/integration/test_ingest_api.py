@@ -7,6 +7,8 @@ from typing import Any
 import psycopg
 import pytest
 
+from ingest_app.control import read_control
+from ingest_app.database import make_engine
 from tests.integration.conftest import Api
 
 ACCOUNT = "6f9619ff-8b86-4011-b42d-00cf4fc964ff"
@@ -211,15 +213,22 @@ def test_heartbeat_of_unknown_account_makes_it_known(api: Api, database: psycopg
     assert count(database, "user_heartbeats") == 0
 
 
-def test_postgres_away_is_answered_503(api: Api, database: psycopg.Connection, server_url: str) -> None:
+def test_postgres_away_is_not_noticed_by_apps(
+    api: Api, database: psycopg.Connection, database_url: str, server_url: str
+) -> None:
     name = database.info.dbname
+    headers = {"Authorization": f"Bearer {api.keys['server']}"}
     with psycopg.connect(server_url, autocommit=True) as server:
         server.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
         server.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
-        response = api.send("/api/events", AN_EVENT)
+        posted = api.client.post("/api/events", json=AN_EVENT, headers=headers)
+        put = api.client.put("/api/users", json=PUT["/api/users"][1], headers=headers)
         server.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
-    assert (response.status_code, response.headers["Retry-After"]) == (503, "5")
-    assert api.send("/api/events", AN_EVENT).status_code == 202
+    assert posted.status_code == 202
+    assert (put.status_code, put.headers["Retry-After"]) == (503, "5")
+    api.drain()
+    with psycopg.connect(database_url) as again:
+        assert (count(again, "tracking_events"), count(again, "users")) == (1, 0)
 
 
 def test_one_id_in_two_tables_is_two_events(api: Api, database: psycopg.Connection) -> None:
@@ -244,11 +253,16 @@ def test_delete_takes_only_an_id(api: Api, database: psycopg.Connection, key: st
 
 
 @pytest.mark.parametrize("value", [None, "soon", "", "999999999999"])
-def test_broken_archive_setting_refuses_no_event(api: Api, database: psycopg.Connection, value: str | None) -> None:
+def test_broken_archive_setting_refuses_no_event(
+    database: psycopg.Connection, database_url: str, value: str | None
+) -> None:
     database.execute("DELETE FROM admin_settings WHERE setting_key = 'archive_after_days'")
     if value is not None:
         database.execute("INSERT INTO admin_settings VALUES ('archive_after_days', %s)", [value])
-    assert api.send("/api/events", AN_EVENT).status_code == 202
+    engine = make_engine(database_url)
+    with engine.connect() as connection:
+        assert read_control(connection).archive_after_days == 90
+    engine.dispose()
 
 
 def test_locked_row_is_waited_for_within_bounds(api: Api, database: psycopg.Connection) -> None:

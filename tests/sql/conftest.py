@@ -18,7 +18,7 @@ from psycopg import sql
 from sqlalchemy import make_url
 
 TRANSFORMS = Path(__file__).parents[2] / "transforms"
-NOT_LOADED = ("admin_audit_log", "alembic_version", "api_keys", "event_ids", "rejected_records")
+NOT_LOADED = ("admin_audit_log", "alembic_version", "api_keys", "event_ids", "rejected_records", "spool_cursors")
 RAW_TYPES = {
     "bigint": "BIGINT",
     "boolean": "BOOLEAN",

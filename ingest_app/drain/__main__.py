@@ -1,0 +1,77 @@
+"""The drainer's process: `python -m ingest_app.drain`. One a node; a second one says so and ends with exit code 1.
+
+On SIGTERM or SIGINT it drains what is there, within bounds, and leaves the rest on disk.
+"""
+
+import logging
+import signal
+import sys
+import threading
+import time
+
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from ingest_app.database import SERVING, make_engine
+from ingest_app.drain.drainer import BATCH_RECORDS, Drainer
+from ingest_app.settings import IngestSettings
+from ingest_app.spool.files import take_lock
+
+# also how long a record waits at most while all is well
+PAUSE_SECONDS = 0.1
+LAST_BACKOFF_SECONDS = 5.0
+LAST_DRAIN_SECONDS = 10.0
+
+log = logging.getLogger("ingest_app.drain")
+
+
+def main() -> int:
+    """Drain until told to stop."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    settings = IngestSettings()
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    settings.spool_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if take_lock(settings.spool_folder / "drainer.lock") is None:
+        log.error("another drainer works on %s: there is one a node", settings.spool_folder)
+        return 1
+    engine = make_engine(settings.database_url, pool_size=1, options=SERVING)
+    drainer = Drainer(engine, settings.spool_folder)
+    try:
+        run(drainer, stop)
+    finally:
+        drainer.close()
+        engine.dispose()
+    return 0
+
+
+def run(drainer: Drainer, stop: threading.Event) -> None:
+    """Drain until `stop`, then what is left, for at most LAST_DRAIN_SECONDS."""
+    backoff = PAUSE_SECONDS
+    while not stop.is_set():
+        moved = _try(drainer)
+        if moved is None:
+            stop.wait(backoff)
+            backoff = min(backoff * 2, LAST_BACKOFF_SECONDS)
+        else:
+            backoff = PAUSE_SECONDS
+            # a full batch: there is more
+            stop.wait(0 if moved >= BATCH_RECORDS else PAUSE_SECONDS)
+    deadline = time.monotonic() + LAST_DRAIN_SECONDS
+    while time.monotonic() < deadline and _try(drainer):
+        pass
+
+
+def _try(drainer: Drainer) -> int | None:
+    """Go one round; None where Postgres is away or refuses, for which nothing is lost."""
+    try:
+        return drainer.drain_round().records
+    except (DBAPIError, PoolTimeout) as error:
+        reason = " ".join(str(getattr(error, "orig", None) or error).split())
+        log.warning("nothing drained, trying again: %s", reason)
+        return None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

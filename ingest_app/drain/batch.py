@@ -1,0 +1,78 @@
+"""One transaction's worth of a spool: lock its cursor, write the rows that follow, move it. No loop, no files."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import msgspec
+from sqlalchemy import Connection, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import DBAPIError
+
+from ingest_app.drain.rejected import is_records_fault, write_or_reject
+from ingest_app.kinds import KINDS
+from ingest_app.schema import spool_cursors
+from ingest_app.spool.files import Part, unpack
+from ingest_app.spool.reader import Entry
+
+_ROWS = msgspec.json.Decoder(list[msgspec.Raw])
+EVENT_KINDS = {"activity", "events", "documents"}
+
+
+@dataclass(slots=True)
+class Drained:
+    """What a batch did: records read, event rows that were there already, rows that Postgres refused."""
+
+    records: int = 0
+    duplicates: int = 0
+    rejected: int = 0
+
+
+def lock_cursor(connection: Connection, spool_name: str) -> int:
+    """Return how far the spool is drained; whoever else drains it waits until this transaction ends."""
+    c = spool_cursors.c
+    statement = select(c.drained_seq).where(c.spool_name == spool_name).with_for_update()
+    found = connection.execute(statement).scalar()
+    if found is None:
+        made = insert(spool_cursors).values(spool_name=spool_name).on_conflict_do_nothing()
+        connection.execute(made)
+        found = connection.execute(statement).scalar_one()
+    return int(found)
+
+
+def move_cursor(connection: Connection, spool_name: str, seq: int) -> None:
+    """Say that everything up to `seq` is in this database."""
+    moved = update(spool_cursors).where(spool_cursors.c.spool_name == spool_name)
+    connection.execute(moved.values(drained_seq=seq, updated_at=func.now()))
+
+
+def write_entries(connection: Connection, entries: Sequence[Entry]) -> Drained:
+    """Write the rows of entries, a statement a kind. What Postgres refuses is set aside, alone."""
+    drained = Drained()
+    for kind, parts in _by_kind(entries).items():
+        count = sum(part.count for part in parts)
+        rows = b"[" + b",".join(part.rows[1:-1] for part in parts) + b"]"
+        written, rejected = _write(connection, kind, rows)
+        drained.records += count
+        drained.rejected += rejected
+        if kind in EVENT_KINDS:
+            drained.duplicates += count - written - rejected
+    return drained
+
+
+def _write(connection: Connection, kind: str, rows: bytes) -> tuple[int, int]:
+    try:
+        with connection.begin_nested():
+            return KINDS[kind].write(connection, rows), 0
+    except DBAPIError as error:
+        if not is_records_fault(error):
+            raise
+    return write_or_reject(connection, kind, _ROWS.decode(rows))
+
+
+def _by_kind(entries: Iterable[Entry]) -> dict[str, list[Part]]:
+    found = defaultdict(list)
+    for entry in entries:
+        for part in unpack(entry.body):
+            found[part.kind].append(part)
+    return dict(sorted(found.items()))

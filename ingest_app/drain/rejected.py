@@ -1,0 +1,75 @@
+"""Records that Postgres refused after their 202: set aside with reason and body, listed, tried again. Never dropped."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from psycopg.errors import DataError, IntegrityError, ProgramLimitExceeded
+from sqlalchemy import Connection, Row, delete, insert, select
+from sqlalchemy.exc import DBAPIError
+
+from ingest_app.kinds import KINDS
+from ingest_app.schema import rejected_records
+
+MISSING_PARTITION = "no partition of relation"
+
+
+def is_records_fault(error: DBAPIError) -> bool:
+    """Tell whether Postgres refused what the rows say, which stays so however often it is tried."""
+    cause = error.orig
+    return isinstance(cause, (DataError, IntegrityError, ProgramLimitExceeded)) and MISSING_PARTITION not in str(cause)
+
+
+def write_or_reject(connection: Connection, kind: str, rows: Sequence[msgspec.Raw]) -> tuple[int, int]:
+    """Write all rows but those that Postgres refuses, which go to `rejected_records` one by one.
+
+    Returns how many rows were new or changed and how many were rejected. A refused half is halved again, so one
+    bad row among n costs about log2(n) more statements.
+    """
+    try:
+        with connection.begin_nested():
+            return KINDS[kind].write(connection, msgspec.json.encode(rows)), 0
+    except DBAPIError as error:
+        if not is_records_fault(error):
+            raise
+        if len(rows) == 1:
+            _reject(connection, kind, rows[0], str(error.orig).partition("\n")[0])
+            return 0, 1
+    middle = len(rows) // 2
+    first, second = (write_or_reject(connection, kind, half) for half in (rows[:middle], rows[middle:]))
+    return first[0] + second[0], first[1] + second[1]
+
+
+def list_rejected(connection: Connection, limit: int) -> Sequence[Row[Any]]:
+    """Return the newest rejected records: id, kind, event_id, reason, body, rejected_at."""
+    statement = select(rejected_records).order_by(rejected_records.c.id.desc()).limit(limit)
+    return connection.execute(statement).all()
+
+
+def retry_rejected(connection: Connection, ids: Sequence[int]) -> tuple[int, int]:
+    """Try rejected records again, all where `ids` is empty. Returns how many are in now and how many stay.
+
+    In the caller's transaction; a record whose event has come in by itself since counts once, as every event does.
+    """
+    statement = select(rejected_records).order_by(rejected_records.c.id).with_for_update(skip_locked=True)
+    if ids:
+        statement = statement.where(rejected_records.c.id.in_(ids))
+    kept = stayed = 0
+    for row in connection.execute(statement).all():
+        try:
+            with connection.begin_nested():
+                KINDS[row.kind].write(connection, b"[" + row.body.encode() + b"]")
+                connection.execute(delete(rejected_records).where(rejected_records.c.id == row.id))
+            kept += 1
+        except DBAPIError as error:
+            if not is_records_fault(error):
+                raise
+            stayed += 1
+    return kept, stayed
+
+
+def _reject(connection: Connection, kind: str, row: msgspec.Raw, reason: str) -> None:
+    body = bytes(row)
+    event_id = msgspec.json.decode(body).get("event_id")
+    values = {"kind": kind, "event_id": event_id, "reason": reason, "body": body.decode()}
+    connection.execute(insert(rejected_records).values(values))

@@ -1,0 +1,205 @@
+"""The worker's side of the spool: append, and return when it is on disk. Group commit: what gathers goes in together.
+
+The request that finds nobody committing commits for all who wait, then hands over to the first of those who came
+meanwhile. There is no thread between a request and the disk.
+"""
+
+import errno
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ingest_app.errors import SpoolFailed, SpoolFull
+from ingest_app.spool.files import CREATE_TABLE, SUFFIX, Part, lock_path, new_name, pack, remove, sync_folder, take_lock
+
+# a drained file is removed whole: these bound what stays on disk after it is in Postgres
+LARGEST_FILE_BYTES = 64 * 1024 * 1024
+OLDEST_FILE_SECONDS = 3600.0
+# the drainer writes an entry in one transaction
+LARGEST_ENTRY_RECORDS = 4_000
+LARGEST_ENTRY_BYTES = 4 * 1024 * 1024
+ROOM_IS_KNOWN_SECONDS = 1.0
+
+
+def _locked() -> threading.Lock:
+    lock = threading.Lock()
+    lock.acquire()
+    return lock
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    """A request that waits for its part to be on disk: released once it is, or when it is its turn to commit."""
+
+    part: Part
+    turn: threading.Lock = field(default_factory=_locked)
+    is_settled: bool = False
+    fault: Exception | None = None
+
+
+class Spool:
+    """A worker's spool. Any thread may append; at most one commits at a time."""
+
+    def __init__(self, folder: Path, reserve_bytes: int) -> None:
+        """Keep `reserve_bytes` of the disk free. No file is made before the first record."""
+        self.folder = folder
+        self._reserve_bytes = reserve_bytes
+        self._gate = threading.Lock()
+        self._waiting: list[_Waiting] = []
+        self._is_committing = False
+        self._file: _SpoolFile | None = None
+        self._room_looked_at = 0.0
+
+    def append(self, part: Part) -> None:
+        """Return when the part is on disk, fsync included. Raises SpoolFull, SpoolFailed: then it is not kept."""
+        waiting = _Waiting(part)
+        with self._gate:
+            self._waiting.append(waiting)
+            follows, self._is_committing = self._is_committing, True
+        if follows:
+            waiting.turn.acquire()
+        if not waiting.is_settled:
+            self._commit_group()
+        if waiting.fault is not None:
+            raise waiting.fault
+
+    def require_room(self) -> None:
+        """Raise SpoolFull where the disk has less than the reserve, SpoolFailed where there is no such folder."""
+        try:
+            stat = os.statvfs(self.folder)
+        except OSError as error:
+            raise SpoolFailed(str(error.strerror)) from error
+        if stat.f_bavail * stat.f_frsize < self._reserve_bytes:
+            raise SpoolFull
+
+    def probe(self) -> None:
+        """Write and fsync a file in the folder, as an append would. Raises SpoolFull, SpoolFailed."""
+        self.require_room()
+        path = self.folder / f".probe-{os.getpid()}-{threading.get_ident()}"
+        try:
+            descriptor = os.open(path, os.O_CREAT | os.O_WRONLY, 0o600)
+            try:
+                os.write(descriptor, b"footfall")
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+                path.unlink()
+        except OSError as error:
+            raise SpoolFailed(str(error.strerror)) from error
+
+    def retire_old_file(self) -> None:
+        """Move on from a file that has been open for long, so that drained records do not stay in it."""
+        with self._gate:
+            if self._is_committing:
+                return  # the commit itself looks
+            if self._file and self._file.is_done():
+                self._close_file()
+
+    def close(self) -> None:
+        """Let go of the file; what is in it is the drainer's now."""
+        with self._gate:
+            self._close_file()
+
+    def _commit_group(self) -> None:
+        with self._gate:
+            group, self._waiting = _split(self._waiting)
+        fault: Exception | None = SpoolFailed("the commit was broken off")
+        try:
+            self._write([waiting.part for waiting in group])
+            fault = None
+        except (SpoolFull, SpoolFailed) as error:
+            fault = error
+        finally:
+            self._settle(group, fault)
+
+    def _settle(self, group: Sequence[_Waiting], fault: Exception | None) -> None:
+        with self._gate:
+            successor = self._waiting[0] if self._waiting else None
+            self._is_committing = successor is not None
+        if successor:
+            successor.turn.release()
+        for waiting in group:
+            waiting.is_settled, waiting.fault = True, fault
+            waiting.turn.release()
+
+    def _write(self, parts: Sequence[Part]) -> None:
+        now = time.monotonic()
+        if now - self._room_looked_at > ROOM_IS_KNOWN_SECONDS:
+            self.require_room()
+            self._room_looked_at = now
+        try:
+            if self._file and self._file.is_done():
+                self._close_file()
+            if self._file is None:
+                self._file = _SpoolFile(self.folder)
+            self._file.append(parts)
+        except (sqlite3.Error, OSError) as error:
+            # whatever is wrong with this file, the next one begins without it; the drainer takes what it holds
+            self._close_file()
+            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL or _is_no_room(error):
+                raise SpoolFull from error
+            raise SpoolFailed(str(error)) from error
+
+    def _close_file(self) -> None:
+        if self._file:
+            self._file.close()
+        self._file = None
+
+
+class _SpoolFile:
+    """One file of a worker: made, appended to, let go."""
+
+    def __init__(self, folder: Path) -> None:
+        path = folder / f"{new_name()}{SUFFIX}"
+        self._lock = take_lock(lock_path(path))
+        try:
+            self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            # FULL: a commit in the WAL is fsynced before it returns
+            self._connection.execute("PRAGMA synchronous = FULL")
+            self._connection.execute(CREATE_TABLE)
+            sync_folder(folder)
+        except BaseException:
+            remove(path)
+            self._unlock()
+            raise
+        self._seq = self._size = 0
+        self._made_at = time.monotonic()
+
+    def append(self, parts: Sequence[Part]) -> None:
+        # one statement, one step: SQLite gives the interpreter up once a commit, and not for every row
+        body = pack(parts)
+        seq = self._seq + sum(part.count for part in parts)
+        self._connection.execute("INSERT INTO entries VALUES (?, ?, ?)", (seq, time.time(), body))
+        self._seq, self._size = seq, self._size + len(body)
+
+    def is_done(self) -> bool:
+        return self._size > LARGEST_FILE_BYTES or time.monotonic() - self._made_at > OLDEST_FILE_SECONDS
+
+    def close(self) -> None:
+        try:
+            self._connection.close()
+        finally:
+            self._unlock()
+
+    def _unlock(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+
+
+def _is_no_room(error: Exception) -> bool:
+    return isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}
+
+
+def _split(waiting: list[_Waiting]) -> tuple[list[_Waiting], list[_Waiting]]:
+    """Take those that fit one entry, at least one; the others wait for the next."""
+    records = size = 0
+    for index, one in enumerate(waiting):
+        records, size = records + one.part.count, size + len(one.part.rows)
+        if index and (records > LARGEST_ENTRY_RECORDS or size > LARGEST_ENTRY_BYTES):
+            return waiting[:index], waiting[index:]
+    return waiting, []
