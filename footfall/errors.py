@@ -69,3 +69,10 @@ class DagsterSchemaRefused(FootfallError):
 
     def __init__(self, schema: str, reason: str, remedy: str) -> None:
         self.schema, self.reason, self.remedy = schema, reason, remedy
+
+
+class RecordsStillRejected(FootfallError):
+    """{kept} records are in Postgres now, {stayed} are still refused: see `footfall rejected list` for the reasons"""
+
+    def __init__(self, kept: int, stayed: int) -> None:
+        self.kept, self.stayed = kept, stayed

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from footfall.dagster_home import dagster_environment
 from footfall.errors import EmbeddedPostgresFailed, HomeInUse
@@ -19,7 +19,7 @@ from footfall.postgres import embedded_postgres, is_running, start_server
 from footfall.processes import CHILD_OF, Child, end_leftovers, require_free_port, stop_all
 from footfall.settings import Settings, read_secret
 from ingest_app.database import connect, make_engine
-from ingest_app.migrate import migrate
+from ingest_app.migrate import migrate, require_current
 
 WORKSPACE = Path(__file__).parents[1] / "workspace.yaml"
 INGEST_WORKERS = 2
@@ -59,6 +59,17 @@ def open_engine(settings: Settings) -> Iterator[Engine]:
             yield engine
         finally:
             engine.dispose()
+
+
+@contextmanager
+def open_current(settings: Settings) -> Iterator[Connection]:
+    """Yield a transaction on the database, for a command; it must have this version's schema.
+
+    Raises DatabaseUnreachable, SchemaNotMigrated, SchemaTooNew.
+    """
+    with open_engine(settings) as engine, connect(engine) as connection, connection.begin():
+        require_current(connection)
+        yield connection
 
 
 @contextmanager

@@ -31,11 +31,14 @@ def run_refresh(settings: "Settings", database_url: str, *, full: bool = False) 
     """
     from footfall.dagster_home import dagster_environment
     from ingest_app.database import connect, make_engine
+    from ingest_app.drain.drainer import drain_all
     from ingest_app.migrate import require_current
 
     engine = make_engine(database_url)
     with connect(engine) as connection:
         require_current(connection)
+    # what was accepted before this moment is in what comes out, also where no drainer runs
+    drain_all(engine, settings.home / "spool")
     engine.dispose()
     from pipelines.refresh import refresh_now
 

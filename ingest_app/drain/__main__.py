@@ -13,7 +13,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from ingest_app.database import SERVING, make_engine
-from ingest_app.drain.drainer import BATCH_RECORDS, Drainer
+from ingest_app.drain.batch import Drained
+from ingest_app.drain.drainer import Drainer
 from ingest_app.settings import IngestSettings
 from ingest_app.spool.files import take_lock
 
@@ -50,23 +51,22 @@ def run(drainer: Drainer, stop: threading.Event) -> None:
     """Drain until `stop`, then what is left, for at most LAST_DRAIN_SECONDS."""
     backoff = PAUSE_SECONDS
     while not stop.is_set():
-        moved = _try(drainer)
-        if moved is None:
+        drained = _try(drainer)
+        if drained is None:
             stop.wait(backoff)
             backoff = min(backoff * 2, LAST_BACKOFF_SECONDS)
         else:
             backoff = PAUSE_SECONDS
-            # a full batch: there is more
-            stop.wait(0 if moved >= BATCH_RECORDS else PAUSE_SECONDS)
+            stop.wait(0 if drained.has_more else PAUSE_SECONDS)
     deadline = time.monotonic() + LAST_DRAIN_SECONDS
-    while time.monotonic() < deadline and _try(drainer):
+    while time.monotonic() < deadline and (last := _try(drainer)) and last.records:
         pass
 
 
-def _try(drainer: Drainer) -> int | None:
+def _try(drainer: Drainer) -> Drained | None:
     """Go one round; None where Postgres is away or refuses, for which nothing is lost."""
     try:
-        return drainer.drain_round().records
+        return drainer.drain_round()
     except (DBAPIError, PoolTimeout) as error:
         reason = " ".join(str(getattr(error, "orig", None) or error).split())
         log.warning("nothing drained, trying again: %s", reason)

@@ -21,11 +21,15 @@ EVENT_KINDS = {"activity", "events", "documents"}
 
 @dataclass(slots=True)
 class Drained:
-    """What a batch did: records read, event rows that were there already, rows that Postgres refused."""
+    """What a batch did: records read, event rows that were there already, rows that Postgres refused.
+
+    `has_more` tells that the batch was cut at its limits: the rest is there already.
+    """
 
     records: int = 0
     duplicates: int = 0
     rejected: int = 0
+    has_more: bool = False
 
 
 def lock_cursor(connection: Connection, spool_name: str) -> int:

@@ -48,6 +48,7 @@ class Drainer:
             total.records += found.records
             total.duplicates += found.duplicates
             total.rejected += found.rejected
+            total.has_more |= found.has_more
         if total.records:
             note_drained(self._folder, self._drained)
         return total
@@ -70,6 +71,7 @@ class Drainer:
             self._drained[path.stem] = 0
         elif self._drained.get(path.stem) != last:
             drained = self._move(path.stem, reader)
+            drained.has_more = self._drained[path.stem] < last
         if is_left and self._drained[path.stem] == last:
             self._remove(path)
         return drained
@@ -130,3 +132,13 @@ class Drainer:
             os.replace(path, kept)
             lock_path(path).unlink(missing_ok=True)
         return drained
+
+
+def drain_all(engine: Engine, folder: Path) -> None:
+    """Take to Postgres what the spools of `folder` hold now, beside the node's drainer or in its place."""
+    drainer = Drainer(engine, folder)
+    try:
+        while drainer.drain_round().has_more:
+            pass
+    finally:
+        drainer.close()
