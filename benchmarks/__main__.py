@@ -1,12 +1,16 @@
-"""`python -m benchmarks`: run all benchmarks on an embedded Postgres of their own. The measuring is next door."""
+"""`python -m benchmarks [NAME…]`: run benchmarks on an embedded Postgres of their own. The measuring is next door."""
 
 import argparse
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
+from rich.table import Table
 
+from benchmarks.ingest import measure_batches, measure_singles
 from benchmarks.load import DEFAULT_ROW_COUNT, measure_load
+from benchmarks.user_agents import measure_user_agents
 from footfall.postgres import embedded_postgres
 from ingest_app.database import make_engine
 from ingest_app.migrate import migrate
@@ -14,10 +18,7 @@ from ingest_app.migrate import migrate
 
 def main() -> None:
     """Print one table a benchmark."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure footfall on this machine.")
-    parser.add_argument("--rows", type=int, default=DEFAULT_ROW_COUNT, help="events to load (default %(default)s)")
-    parser.add_argument("--repetitions", type=int, default=5, help="runs of each (default %(default)s)")
-    arguments = parser.parse_args()
+    arguments = _arguments()
     with (
         tempfile.TemporaryDirectory(prefix="footfall-bench-") as folder,
         embedded_postgres(Path(folder) / "postgres") as database_url,
@@ -26,7 +27,29 @@ def main() -> None:
         with engine.connect() as connection:
             migrate(connection)
         engine.dispose()
-        Console().print(measure_load(database_url, Path(folder), arguments.rows, arguments.repetitions))
+        for name, measure in _benchmarks(arguments, database_url, Path(folder)).items():
+            if name in arguments.names or not arguments.names:
+                Console().print(measure())
+
+
+def _benchmarks(given: argparse.Namespace, url: str, folder: Path) -> dict[str, Callable[[], Table]]:
+    return {
+        "singles": lambda: measure_singles(url, folder, given.repetitions, given.seconds),
+        "batches": lambda: measure_batches(url, folder, given.pace, given.minutes * 60),
+        "load": lambda: measure_load(url, folder, given.rows, given.repetitions),
+        "agents": measure_user_agents,
+    }
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure footfall on this machine.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="singles, batches, load, agents; all if none is named")
+    parser.add_argument("--rows", type=int, default=DEFAULT_ROW_COUNT, help="events to load (default %(default)s)")
+    parser.add_argument("--repetitions", type=int, default=5, help="runs of each (default %(default)s)")
+    parser.add_argument("--seconds", type=float, default=10, help="of single events, each run (default %(default)s)")
+    parser.add_argument("--minutes", type=float, default=1, help="of batches (default %(default)s)")
+    parser.add_argument("--pace", type=int, default=20_000, help="events a second in batches (default %(default)s)")
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

@@ -133,14 +133,18 @@ def _children(settings: Settings, dagster_env: Mapping[str, str]) -> list[Child]
     ]
 
 
-def _web_app(settings: Settings, env: Mapping[str, str], name: str, target: str, port: int, ready: str) -> Child:
-    workers = INGEST_WORKERS if name == "ingest" else 1
-    command = (
+def serve_command(target: str, port: int, workers: int) -> tuple[str, ...]:
+    """Build the command that serves a WSGI factory on a port of 127.0.0.1."""
+    return (
         *(_program("granian"), "--interface", "wsgi", "--factory", target),
         *("--host", "127.0.0.1", "--port", str(port)),
         *("--workers", str(workers), "--respawn-failed-workers"),
     )
-    return Child(name, command, env, _log(settings, name), ready)
+
+
+def _web_app(settings: Settings, env: Mapping[str, str], name: str, target: str, port: int, ready: str) -> Child:
+    workers = INGEST_WORKERS if name == "ingest" else 1
+    return Child(name, serve_command(target, port, workers), env, _log(settings, name), ready)
 
 
 def _program(name: str) -> str:

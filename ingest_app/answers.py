@@ -22,7 +22,7 @@ def answer(body: object, status: int) -> Response:
     return Response(msgspec.json.encode(body), status=status, mimetype="application/json")
 
 
-def accepted(event_ids: Sequence[UUID], count: int, errors: Sequence[dict[str, object]]) -> Response:
+def accepted(event_ids: Sequence[UUID | str], count: int, errors: Sequence[dict[str, object]]) -> Response:
     """Answer 202: `count` records are kept, those in `errors` are not."""
     body = {"accepted": count, "dropped": len(errors), "event_ids": event_ids, "errors": errors}
     return answer(body, 202)

@@ -4,11 +4,9 @@ A posted record goes to the worker's spool and from there, by the drainer, to Po
 and DELETE goes straight to Postgres, for its order matters and its sender must know.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import get_type_hints
-from uuid import UUID
 
 import msgspec
 from flask import Flask, Response, current_app, request
@@ -22,9 +20,8 @@ from ingest_app.database import SERVING, make_engine
 from ingest_app.decode import Decoded, decode_body
 from ingest_app.errors import InvalidRecord, NotFound
 from ingest_app.keys import Key
-from ingest_app.kinds import KINDS, Kind, Receipt, Row, event_id_of
+from ingest_app.kinds import KINDS, Kind, Receipt, event_ids_of
 from ingest_app.privacy import NOBODY, Sender, identify
-from ingest_app.records import Record
 from ingest_app.schema import accounts, organizations, subscriptions, users
 from ingest_app.settings import IngestSettings
 from ingest_app.spool import Spool
@@ -96,7 +93,7 @@ def _track(kind: Kind) -> Response:
         return answers.dropped(_count(decoded), "bot")
     rows = [kind.to_row(record, receipt) for record in decoded.records]
     ingest.spool.append(Part(kind.name, len(rows), msgspec.json.encode(rows)))
-    return answers.accepted(_event_ids(decoded.records, rows), len(rows), decoded.errors)
+    return answers.accepted(event_ids_of(decoded.records, rows), len(rows), decoded.errors)
 
 
 def _state(kind: Kind) -> Response:
@@ -133,11 +130,6 @@ def _typed(table: Table, key: str) -> object:
     if str(found) != key.lower():
         raise InvalidRecord(f"{key} is not an id of {table.name}", "id")
     return found
-
-
-def _event_ids(records: Sequence[Record], rows: Sequence[Row]) -> list[UUID]:
-    ids = (event_id_of(record, row) for record, row in zip(records, rows, strict=True))
-    return [event_id for event_id in ids if event_id is not None]
 
 
 def _count(decoded: Decoded) -> int:

@@ -7,11 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import msgspec
 from msgspec import UNSET, structs
 from sqlalchemy import Connection
+from uuid_utils import uuid7
 
 from ingest_app import records, store
 from ingest_app import schema as tables
@@ -91,7 +92,8 @@ def _document(record: records.Document, receipt: Receipt) -> Row:
 def _event_columns(record: records.EventRecord, receipt: Receipt) -> Row:
     created_at, adjusted = settle(record.created_at, record.sent_at, receipt.received_at, receipt.oldest)
     return {
-        "event_id": record.event_id or uuid4(),
+        # in the order of time: new ids are neighbours in the index of event_ids
+        "event_id": record.event_id or str(uuid7()),
         "created_at": created_at,
         "created_at_adjusted": adjusted,
         "is_bot": receipt.sender.device.is_bot,
@@ -121,10 +123,11 @@ def _stated(record: records.Record, _: Receipt) -> Row:
     return {name: value for name, value in structs.asdict(record).items() if value is not UNSET}
 
 
-def event_id_of(record: records.Record, row: Row) -> UUID | None:
-    """Return the id by which a client can trace or repeat the record; None for state without one."""
-    found = row.get("event_id") or getattr(record, "event_id", None)
-    return found if isinstance(found, UUID) else None
+def event_ids_of(given: Sequence[records.Record], rows: Sequence[Row]) -> list[UUID | str]:
+    """Return the ids by which a client can trace or repeat its records; state has one only where it was stated."""
+    if "event_id" in rows[0]:
+        return [row["event_id"] for row in rows]
+    return [found for record in given if (found := getattr(record, "event_id", None))]
 
 
 KINDS = {
