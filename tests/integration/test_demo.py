@@ -2,17 +2,18 @@ import io
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 import psycopg
 import pytest
 from rich.console import Console
-from sqlalchemy import Engine
 from werkzeug import Request, Response
 from werkzeug.serving import make_server
 
@@ -22,6 +23,7 @@ from footfall.demo.run import send_history, send_live
 from footfall.demo.world import Batch, World
 from ingest_app.app import create_app
 from ingest_app.database import make_engine
+from ingest_app.drain.drainer import drain_all
 from ingest_app.keys import create_key
 from ingest_app.settings import IngestSettings
 
@@ -51,13 +53,18 @@ class Ingest:
     url: str
     server_key: str
     write_key: str
+    drain: Callable[[], None]
 
     def send_history(self, days: int = 3) -> SentCounts:
         console = Console(file=io.StringIO())
-        return send_history(self.url, self.server_key, days=days, seed=2015, last_day=LAST_DAY, console=console)
+        sent = send_history(self.url, self.server_key, days=days, seed=2015, last_day=LAST_DAY, console=console)
+        self.drain()
+        return sent
 
     def send_live(self, rounds: int) -> SentCounts:
-        return send_live(self.url, self.write_key, seed=2015, rounds=rounds, stop=threading.Event())
+        sent = send_live(self.url, self.write_key, seed=2015, rounds=rounds, stop=threading.Event())
+        self.drain()
+        return sent
 
 
 @contextmanager
@@ -74,16 +81,16 @@ def served(app: "WSGIApplication") -> Iterator[str]:
 
 
 @pytest.fixture
-def ingest(database_url: str) -> Iterator[Ingest]:
+def ingest(database_url: str, tmp_path: Path) -> Iterator[Ingest]:
     engine = make_engine(database_url)
     with engine.begin() as connection:
         server_key, write_key = create_key(connection, "server"), create_key(connection, "write")
-    engine.dispose()
-    app = create_app(IngestSettings(database_url=database_url, footfall_secret="a test's secret"))
+    settings = IngestSettings(database_url=database_url, footfall_secret="a test's secret", footfall_home=tmp_path)
+    app = create_app(settings)
     with served(app) as url:
-        yield Ingest(url, server_key, write_key)
-    pool: Engine = app.extensions["footfall"][1]
-    pool.dispose()
+        yield Ingest(url, server_key, write_key, partial(drain_all, engine, settings.spool_folder))
+    app.extensions["footfall"].close()
+    engine.dispose()
 
 
 @contextmanager
@@ -169,6 +176,7 @@ def test_live_traffic_goes_on_until_told_to_stop(ingest: Ingest, database: psyco
     thread.start()
     deadline = time.monotonic() + 60
     while not counts(database)["tracking_events"] and time.monotonic() < deadline:
+        ingest.drain()
         assert thread.is_alive()
     stop.set()
     thread.join(timeout=60)
