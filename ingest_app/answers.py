@@ -1,48 +1,68 @@
 """What the write side answers, as JSON; the one place where errors become HTTP."""
 
 import logging
+import secrets
 from collections.abc import Sequence
 from uuid import UUID
 
 import msgspec
-from flask import Flask, Response
+from flask import Flask, Response, request
 from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
 from ingest_app.errors import RequestRefused
+from ingest_app.logs import describe
 
 RETRY_AFTER_SECONDS = 5
 
 log = logging.getLogger(__name__)
 
 
-def answer(body: object, status: int) -> Response:
-    """Encode any JSON-able value."""
-    return Response(msgspec.json.encode(body), status=status, mimetype="application/json")
+class Answer(Response):
+    """An answer that also says what the metrics count: the request's outcome, an error's code, and its records."""
+
+    outcome = "ok"
+    accepted_count = 0
+    dropped_count = 0
+    drop_reason = "invalid"
+
+
+def answer(body: object, status: int, outcome: str = "ok") -> Answer:
+    """Encode any JSON-able value. An outcome is a metric's label: one of few, never what somebody sent."""
+    response = Answer(msgspec.json.encode(body), status=status, mimetype="application/json")
+    response.outcome = outcome
+    return response
 
 
 def accepted(event_ids: Sequence[UUID | str], count: int, errors: Sequence[dict[str, object]]) -> Response:
     """Answer 202: `count` records are kept, those in `errors` are not."""
     body = {"accepted": count, "dropped": len(errors), "event_ids": event_ids, "errors": errors}
-    return answer(body, 202)
+    response = answer(body, 202, "accepted")
+    response.accepted_count, response.dropped_count = count, len(errors)
+    return response
 
 
 def dropped(count: int, reason: str) -> Response:
     """Answer 202 for records that were understood and deliberately not kept."""
-    return answer({"accepted": 0, "dropped": count, "reason": reason, "event_ids": [], "errors": []}, 202)
+    body = {"accepted": 0, "dropped": count, "reason": reason, "event_ids": [], "errors": []}
+    response = answer(body, 202, reason)
+    response.dropped_count, response.drop_reason = count, reason
+    return response
 
 
 def all_refused(errors: Sequence[dict[str, object]]) -> Response:
     """Answer 400 where no record of a body was valid: the first fault as the error, and every verdict."""
     first = errors[0]
     error = {"code": "invalid_record", "message": first["error"], "field": first["field"]}
-    return answer({"error": error, "errors": errors}, 400)
+    response = answer({"error": error, "errors": errors}, 400, "invalid_record")
+    response.dropped_count = len(errors)
+    return response
 
 
 def refused(status: int, code: str, message: str, field: str | None = None) -> Response:
     """Answer an error of INTERFACES.md's shape."""
-    return answer({"error": {"code": code, "message": message, "field": field}}, status)
+    return answer({"error": {"code": code, "message": message, "field": field}}, status, code)
 
 
 def register_error_handlers(app: Flask) -> None:
@@ -67,7 +87,15 @@ def register_error_handlers(app: Flask) -> None:
     @app.errorhandler(IntegrityError)  # an account that was deleted while its heartbeat came in
     @app.errorhandler(PoolTimeout)
     def _(error: Exception) -> Response:
-        log.error("not kept: %s", type(error).__name__)
+        log.error("not kept: %s", describe(error), extra={"endpoint": request.endpoint})
         response = refused(503, "database_unavailable", "the record was not kept: send it again")
         response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
         return response
+
+    @app.errorhandler(Exception)
+    def _(error: Exception) -> Response:
+        error_id = secrets.token_hex(8)
+        log.error("an unforeseen error", exc_info=error, extra={"error_id": error_id, "endpoint": request.endpoint})
+        message = f"something went wrong here, it is logged as {error_id}"
+        body = {"code": "internal_error", "message": message, "field": None, "id": error_id}
+        return answer({"error": body}, 500, "internal_error")

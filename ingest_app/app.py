@@ -12,7 +12,7 @@ import msgspec
 from flask import Flask, Response, current_app, request
 from sqlalchemy import Engine, Table
 
-from ingest_app import answers, store
+from ingest_app import answers, health, metrics, store
 from ingest_app.access import require_key
 from ingest_app.body import MAX_BODY_BYTES, read_body
 from ingest_app.control import ControlWatch
@@ -50,7 +50,7 @@ class Ingest:
 def create_app(settings: IngestSettings | None = None) -> Flask:
     """Make the WSGI app. Without settings they are read from the environment; missing ones are named."""
     app = Flask(__name__, static_folder=None)
-    app.extensions["footfall"] = _make_parts(settings or IngestSettings())
+    app.extensions["footfall"] = ingest = _make_parts(settings or IngestSettings())
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     answers.register_error_handlers(app)
     for name in TRACKED:
@@ -58,7 +58,8 @@ def create_app(settings: IngestSettings | None = None) -> Flask:
     for name, table in STATED.items():
         _route(app, "PUT", f"/api/{name}", KINDS[name])
         _delete_route(app, f"/api/{name}/<key>", table)
-    app.add_url_rule("/healthz", "healthz", lambda: answers.answer({"status": "ok"}, 200))
+    health.add_routes(app, ingest.spool, ingest.control)
+    metrics.watch_requests(app, ingest.settings, ingest.control)
     return app
 
 

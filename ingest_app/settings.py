@@ -32,6 +32,9 @@ class IngestSettings(BaseSettings):
     footfall_country_table: Path | None = None
     """A table of addresses and countries in Tor's `geoip` format: a file, or a folder with `geoip` and `geoip6`."""
 
+    prometheus_multiproc_dir: Path | None = None
+    """Where processes count together; prometheus_client reads it too. Without it each counts for itself."""
+
     @property
     def spool_folder(self) -> Path:
         """Where accepted records wait for Postgres."""
