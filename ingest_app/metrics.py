@@ -98,7 +98,7 @@ class DrainMetrics:
             registry,
         )
         self._reachable = _gauge(
-            "footfall_drain_postgres_reachable", "1 where the drainer's last round met no absent Postgres.", registry
+            "footfall_drain_postgres_reachable", "1 where the drainer reached Postgres when it last had to.", registry
         )
 
     def batch_written(self, drained: "Drained", seconds: float, oldest_at: float | None) -> None:
@@ -108,13 +108,13 @@ class DrainMetrics:
         self._records.inc(drained.records)
         self._duplicates.inc(drained.duplicates)
         self._rejected.inc(drained.rejected)
+        self._reachable.set(1)
         if oldest_at is not None:
             self._lag.set(max(time.time() - oldest_at, 0.0))
 
     def round_ended(self, records: int) -> None:
         """Note that the drainer went round all spools."""
         self._ended_at.set(time.time())
-        self._reachable.set(1)
         if not records:
             self._lag.set(0)
 

@@ -15,6 +15,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from ingest_app.database import SERVING, make_engine
 from ingest_app.drain.batch import Drained
 from ingest_app.drain.drainer import Drainer
+from ingest_app.logs import configure_logs, describe
+from ingest_app.metrics import DrainMetrics
 from ingest_app.settings import IngestSettings
 from ingest_app.spool.files import take_lock
 
@@ -28,7 +30,7 @@ log = logging.getLogger("ingest_app.drain")
 
 def main() -> int:
     """Drain until told to stop."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    configure_logs()
     settings = IngestSettings()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -38,7 +40,7 @@ def main() -> int:
         log.error("another drainer works on %s: there is one a node", settings.spool_folder)
         return 1
     engine = make_engine(settings.database_url, pool_size=1, options=SERVING)
-    drainer = Drainer(engine, settings.spool_folder)
+    drainer = Drainer(engine, settings.spool_folder, DrainMetrics(settings.prometheus_multiproc_dir))
     try:
         run(drainer, stop)
     finally:
@@ -66,11 +68,13 @@ def run(drainer: Drainer, stop: threading.Event) -> None:
 def _try(drainer: Drainer) -> Drained | None:
     """Go one round; None where Postgres is away or refuses, for which nothing is lost."""
     try:
-        return drainer.drain_round()
+        drained = drainer.drain_round()
     except (DBAPIError, PoolTimeout) as error:
-        reason = " ".join(str(getattr(error, "orig", None) or error).split())
-        log.warning("nothing drained, trying again: %s", reason)
+        log.warning("nothing drained, trying again: %s", describe(error))
+        drainer.metrics.round_failed(error)
         return None
+    drainer.metrics.round_ended(drained.records)
+    return drained
 
 
 if __name__ == "__main__":

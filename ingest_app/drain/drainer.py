@@ -7,6 +7,7 @@ the name `*.damaged`, and never stops the others.
 import logging
 import os
 import sqlite3
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 
 from ingest_app.drain.batch import Drained, lock_cursor, move_cursor, write_entries
 from ingest_app.drain.rejected import MISSING_PARTITION
+from ingest_app.metrics import DrainMetrics
 from ingest_app.migrate import PARTITION_DAYS_AHEAD
 from ingest_app.schema import spool_cursors
 from ingest_app.spool.files import lock_path, remove, spools_in
@@ -29,8 +31,9 @@ log = logging.getLogger(__name__)
 class Drainer:
     """The drainer of one spool folder. Two of them at once do no harm: the cursor's row lock makes them take turns."""
 
-    def __init__(self, engine: Engine, folder: Path) -> None:
+    def __init__(self, engine: Engine, folder: Path, metrics: DrainMetrics | None = None) -> None:
         """Take the spools of `folder` to the database of `engine`."""
+        self.metrics = metrics or DrainMetrics()
         self._engine = engine
         self._folder = folder
         self._readers: dict[str, SpoolReader] = {}
@@ -77,10 +80,14 @@ class Drainer:
         return drained
 
     def _move(self, name: str, reader: SpoolReader) -> Drained:
+        started = time.perf_counter()
         with self._engine.begin() as connection:
             cursor = lock_cursor(connection, name)
+            oldest_at = reader.oldest_after(cursor)
             entries = reader.read_after(cursor, BATCH_RECORDS, BATCH_BYTES)
             drained = self._write(connection, name, entries)
+        if entries:
+            self.metrics.batch_written(drained, time.perf_counter() - started, oldest_at)
         self._drained[name] = entries[-1].seq if entries else cursor
         return drained
 
@@ -119,11 +126,14 @@ class Drainer:
         """Save what can be read. The file itself stays for people to look at, once its worker has left it."""
         if reader := self._readers.pop(path.stem, None):
             reader.close()
+        started = time.perf_counter()
         with closing(SpoolReader(path)) as reader, self._engine.begin() as connection:
             cursor = lock_cursor(connection, path.stem)
             entries = list(reader.salvage_after(cursor))
             drained = self._write(connection, path.stem, entries)
             is_left = reader.is_left()
+        if entries:
+            self.metrics.batch_written(drained, time.perf_counter() - started, None)
         if is_left:
             kept = path.with_suffix(DAMAGED_SUFFIX)
             log.error(
