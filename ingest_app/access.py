@@ -1,20 +1,45 @@
-"""Who may send what: the key of a request, its scope. What keys are is `keys.py`; how fresh they are, `control.py`."""
+"""Who may send what: the key of a request, its scope, the page it comes from, its rate.
+
+What keys are is `keys.py`; how fresh they are, `control.py`; what a browser is told, `cors.py`. A key never stands in a
+message: who reads a log or an error text must not be able to send with it.
+"""
 
 from collections.abc import Collection
 
 from flask import request
 
 from ingest_app.control import ControlWatch
-from ingest_app.errors import NotAllowed, NotAuthenticated
+from ingest_app.errors import NotAllowed, NotAuthenticated, OriginNotAllowed
 from ingest_app.keys import Key
 
 
 def require_key(control: ControlWatch, scopes: Collection[str]) -> Key:
-    """Return the request's key. Raises NotAuthenticated, NotAllowed."""
-    shown = request.authorization.token if request.authorization else request.args.get("key")
+    """Return the request's key. Raises NotAuthenticated, NotAllowed, OriginNotAllowed, TooManyRequests."""
+    shown = shown_key()
     key = control.find_key(shown) if shown else None
     if key is None:
         raise NotAuthenticated("send a key that is not revoked: `Authorization: Bearer KEY` or `?key=KEY`")
     if key.scope not in scopes:
         raise NotAllowed(f"this needs a key of scope {' or '.join(scopes)}, this one has {key.scope}")
+    origin = request.environ.get("HTTP_ORIGIN")
+    if origin is not None and not key.allows_origin(origin):
+        raise _origin_not_allowed(key, origin)
+    control.rates.count(key)
     return key
+
+
+def shown_key() -> str | None:
+    """Return what the request shows as its key, in a header or, as a beacon can set none, in the address."""
+    header: str = request.environ.get("HTTP_AUTHORIZATION", "")
+    if header[:7].lower() == "bearer ":
+        return header[7:].strip()
+    return request.args.get("key")
+
+
+def _origin_not_allowed(key: Key, origin: str) -> OriginNotAllowed:
+    # whoever reads the page has the key: that is worth a word to the developer who put it there
+    warning = "" if key.scope == "write" else f"a {key.scope} key does not belong in a browser; "
+    return OriginNotAllowed(
+        f"this key may not be used by pages of {origin}: {warning}"
+        f"use a write key for that origin (`footfall keys create --scope write --origin {origin}`)"
+    )

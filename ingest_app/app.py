@@ -12,7 +12,7 @@ import msgspec
 from flask import Flask, Response, current_app, request
 from sqlalchemy import Engine, Table
 
-from ingest_app import answers, health, metrics, store
+from ingest_app import answers, cors, health, metrics, store
 from ingest_app.access import require_key
 from ingest_app.body import MAX_BODY_BYTES, read_body
 from ingest_app.control import ControlWatch
@@ -60,13 +60,15 @@ def create_app(settings: IngestSettings | None = None) -> Flask:
         _delete_route(app, f"/api/{name}/<key>", table)
     health.add_routes(app, ingest.spool, ingest.control)
     metrics.watch_requests(app, ingest.settings, ingest.control)
+    cors.register_cors(app, ingest.control)
     return app
 
 
 def _make_parts(settings: IngestSettings) -> Ingest:
     settings.spool_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     engine = make_engine(settings.database_url, options=SERVING)
-    control = ControlWatch(engine, settings.spool_folder / "control.json")
+    watching = make_engine(settings.database_url, pool_size=1, options=SERVING)
+    control = ControlWatch(watching, settings.spool_folder / "control.json")
     return Ingest(settings, engine, control, Spool(settings.spool_folder, settings.footfall_spool_reserve_mb * 2**20))
 
 

@@ -1,9 +1,11 @@
 """What steers a worker from outside: keys and kill switches, known without asking Postgres at each request.
 
-A thread of each worker reads them twice a second. The last known state is noted in the spool folder, so that a worker
-that starts while Postgres is away knows its keys; it holds hashes of keys, never keys.
+A thread of each worker reads them twice a second, and it alone: no request waits for Postgres here, but the few with an
+unknown key, which may be a new one. The last known state is noted in the spool folder, so that a worker that starts
+while Postgres is away knows its keys and switches; it holds hashes of keys, never keys.
 """
 
+import atexit
 import logging
 import os
 import re
@@ -19,13 +21,17 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ingest_app.errors import NotReady
 from ingest_app.keys import Key, hash_key, mark_used, working_keys
+from ingest_app.rates import RateLimits
 from ingest_app.schema import admin_settings
 
 # a kill switch is obeyed within a second
 POLL_SECONDS = 0.4
-# an unknown key may be a new one, but whoever guesses keys must not cost a query each
+# an unknown key may be a new one, but whoever guesses keys must not cost a query each, nor hold many threads
 FORCED_POLL_SECONDS = 0.1
+LONGEST_WAIT_SECONDS = 0.5
+MOST_WAITING = 8
 MARK_USED_SECONDS = 15.0
+CLOSE_SECONDS = 5.0
 DEFAULT_ARCHIVE_DAYS = 90
 
 log = logging.getLogger(__name__)
@@ -56,21 +62,32 @@ def read_control(connection: Connection) -> Control:
 class ControlWatch:
     """Keeps a worker's Control fresh. `current` and `find_key` cost no query."""
 
-    def __init__(self, engine: Engine, note: Path) -> None:
-        """Read the state, from Postgres or else from the note at `note`, and go on reading it."""
-        self._engine = engine
+    def __init__(self, engine: Engine, note: Path, mark_used_seconds: float = MARK_USED_SECONDS) -> None:
+        """Read the state, from Postgres or else from the note at `note`, and go on reading it until `close`.
+
+        `engine` is its own, not one whose connections requests may all hold: a switch must not wait for them.
+        """
+        self.rates = RateLimits()
+        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._note = note
         self._control: Control | None = None
-        self._used: set[int] = set()
-        self._refreshing = threading.Lock()
-        self._refreshed_at = self._marked_at = float("-inf")
+        self._noted: Control | None = None
         self._is_away = False
-        self._stop = threading.Event()
-        self._refresh()
+        self._used_at: dict[int, float] = {}
+        self._marked_at = time.monotonic()
+        self._mark_used_seconds = mark_used_seconds
+        self._looked = threading.Condition()
+        self._looks_begun = self._looks_done = self._waiting = 0
+        self._begun_at = float("-inf")
+        self._wanted, self._closing = threading.Event(), threading.Event()
+        self._look()
         if self._control is None:
             self._control = _read_note(note)
+        # a daemon, as one that waits for a dead server must not keep the worker from ending
         self._thread = threading.Thread(target=self._watch, name="control", daemon=True)
         self._thread.start()
+        # a server that stops its worker tells nobody else
+        atexit.register(self.close)
 
     @property
     def current(self) -> Control:
@@ -84,52 +101,75 @@ class ControlWatch:
         hashed = hash_key(shown)
         key = self.current.keys.get(hashed)
         if key is None:
-            self._refresh_for_unknown_key()
+            self._await_look()
             key = self.current.keys.get(hashed)
         if key is not None:
-            self._used.add(key.id)
+            self._used_at[key.id] = time.monotonic()
         return key
 
     def close(self) -> None:
         """Stop reading, and mark the keys that were used since the last time."""
-        self._stop.set()
-        self._thread.join()
-        self._mark_used()
+        self._closing.set()
+        self._wanted.set()
+        self._thread.join(CLOSE_SECONDS)
+        self._engine.dispose()
+        atexit.unregister(self.close)
+
+    def _await_look(self) -> None:
+        """Wait for a look that begins now or later; nobody waits for long, or where there is nothing to wait for."""
+        with self._looked:
+            if self._is_away or self._waiting >= MOST_WAITING:
+                return
+            number = self._looks_begun + 1
+            self._waiting += 1
+            self._wanted.set()
+            self._looked.wait_for(lambda: self._looks_done >= number, LONGEST_WAIT_SECONDS)
+            self._waiting -= 1
 
     def _watch(self) -> None:
-        while not self._stop.wait(POLL_SECONDS):
-            self._refresh()
-            if time.monotonic() - self._marked_at > MARK_USED_SECONDS:
+        while not self._closing.is_set():
+            self._wanted.wait(POLL_SECONDS)
+            self._closing.wait(self._begun_at + FORCED_POLL_SECONDS - time.monotonic())
+            self._wanted.clear()
+            self._look()
+            if time.monotonic() - self._marked_at > self._mark_used_seconds:
                 self._mark_used()
+        self._mark_used()
 
-    def _refresh_for_unknown_key(self) -> None:
-        if time.monotonic() - self._refreshed_at > FORCED_POLL_SECONDS and not self._is_away:
-            self._refresh()
+    def _look(self) -> None:
+        with self._looked:
+            self._looks_begun += 1
+            self._begun_at = time.monotonic()
+        self._read()
+        with self._looked:
+            self._looks_done = self._looks_begun
+            self._looked.notify_all()
 
-    def _refresh(self) -> None:
-        with self._refreshing:
-            try:
-                with self._engine.connect() as connection:
-                    found = read_control(connection)
-            except SQLAlchemyError as error:
-                self._say_away(error)
-                return
-            self._is_away, self._refreshed_at = False, time.monotonic()
-            if found != self._control:
-                self._control = found
-                _write_note(self._note, found)
+    def _read(self) -> None:
+        try:
+            with self._engine.connect() as connection:
+                found = read_control(connection)
+        except SQLAlchemyError as error:
+            self._say_away(error)
+            return
+        self._is_away = False
+        if found != self._control:
+            self._control = found
+        # not only when it changed: the disk may have been full then
+        if found != self._noted and _write_note(self._note, found):
+            self._noted = found
 
     def _mark_used(self) -> None:
         """Write when keys were last used, all at once; while Postgres is away they are kept for the next time."""
-        used, self._used = self._used, set()
-        self._marked_at = time.monotonic()
-        if not used:
-            return
+        self._marked_at = now = time.monotonic()
+        # one by one, as requests go on adding
+        used_at = {key_id: self._used_at.pop(key_id) for key_id in list(self._used_at)}
         try:
             with self._engine.begin() as connection:
-                mark_used(connection, sorted(used))
+                mark_used(connection, {key_id: now - at for key_id, at in used_at.items()})
         except SQLAlchemyError:
-            self._used |= used
+            for key_id, at in used_at.items():
+                self._used_at.setdefault(key_id, at)
 
     def _say_away(self, error: SQLAlchemyError) -> None:
         if not self._is_away:
@@ -144,13 +184,18 @@ def _read_note(note: Path) -> Control | None:
         return None
 
 
-def _write_note(note: Path, control: Control) -> None:
-    """Replace the note whole; each worker writes one of its own first."""
-    made = note.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
+def _write_note(note: Path, control: Control) -> bool:
+    """Replace the note whole, so that a cut power leaves the old one; each worker writes one of its own first."""
+    made = note.with_suffix(f".{os.getpid()}")
     try:
         descriptor = os.open(made, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
         with open(descriptor, "wb") as file:
             file.write(msgspec.json.encode(control))
+            file.flush()
+            os.fsync(file.fileno())
         os.replace(made, note)
     except OSError as error:
         log.warning("the state of keys and settings was not noted: %s", error.strerror)
+        made.unlink(missing_ok=True)
+        return False
+    return True

@@ -94,6 +94,31 @@ class NotAllowed(RequestRefused):
     code = "not_allowed"
 
 
+class OriginMalformed(IngestError):
+    """{origin!r} is no origin: write it as browsers send it, like https://app.example or http://localhost:5173"""
+
+    def __init__(self, origin: str) -> None:
+        self.origin = origin
+
+
+class OriginNotAllowed(RequestRefused):
+    """{message}"""
+
+    status = 403
+    code = "origin_not_allowed"
+
+
+class TooManyRequests(RequestRefused):
+    """this key may send {requests_per_second:,} requests a second: send again later, or more records in a request"""
+
+    status = 429
+    code = "too_many_requests"
+
+    def __init__(self, requests_per_second: int, retry_after_seconds: int) -> None:
+        super().__init__("")
+        self.requests_per_second, self.retry_after_seconds = requests_per_second, retry_after_seconds
+
+
 class NotFound(RequestRefused):
     """{message}"""
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -28,8 +29,16 @@ def create(
     scope: Annotated[Scope, typer.Option(help="What the key may do.")],
     app_name: Annotated[str | None, typer.Option("--app", help="The app it is for, at most 50 characters.")] = None,
     origin: Annotated[
-        list[str] | None, typer.Option(help="An origin that browsers may send it from; kept, not yet enforced.")
+        list[str] | None,
+        typer.Option(
+            metavar="URL",
+            help="Pages of this origin may use it, like https://app.example; repeat for more. Without any: all pages"
+            " for a write key, none for the others.",
+        ),
     ] = None,
+    rate_limit: Annotated[
+        int, typer.Option(min=1, max=1_000_000, help="How many requests a second each worker takes from it.")
+    ] = 1_000,
     home: Home = None,
 ) -> None:
     """Make a key and print it, once, alone on stdout."""
@@ -37,8 +46,9 @@ def create(
 
     if app_name is not None and not 1 <= len(app_name) <= 50:
         raise typer.BadParameter("an app's name has 1 to 50 characters", param_hint="--app")
+    origins = [_origin(each) for each in origin or ()]
     with _connection(home) as connection:
-        typer.echo(create_key(connection, scope.value, app_name, origin or []))
+        typer.echo(create_key(connection, scope.value, app_name, origins, rate_limit))
 
 
 @app.command("list")
@@ -49,13 +59,12 @@ def list_(home: Home = None) -> None:
 
     from ingest_app.keys import list_keys
 
-    table = Table("id", "scope", "app", "origins", "created", "revoked")
+    table = Table("id", "scope", "app", "origins", "rate limit", "created", "last used", "revoked")
     with _connection(home) as connection:
         for key in list_keys(connection):
-            revoked = f"{key.revoked_at:%Y-%m-%d %H:%M}" if key.revoked_at else ""
+            times = (_minute(time) for time in (key.created_at, key.last_used_at, key.revoked_at))
             origins = " ".join(key.allowed_origins)
-            created = f"{key.created_at:%Y-%m-%d %H:%M}"
-            table.add_row(str(key.id), key.scope, key.app_name or "", origins, created, revoked)
+            table.add_row(str(key.id), key.scope, key.app_name, origins, f"{key.requests_per_second}/s", *times)
     Console().print(table)
 
 
@@ -69,6 +78,21 @@ def revoke(key_id: Annotated[int, typer.Argument(metavar="ID")], home: Home = No
         if not revoke_key(connection, key_id):
             raise NoSuchKey(key_id)
     typer.echo(f"key {key_id} is revoked")
+
+
+def _minute(time: datetime | None) -> str:
+    return f"{time:%Y-%m-%d %H:%M}" if time else ""
+
+
+def _origin(stated: str) -> str:
+    """A malformed origin is wrong usage, and no database is asked."""
+    from ingest_app.errors import OriginMalformed
+    from ingest_app.keys import read_origin
+
+    try:
+        return read_origin(stated)
+    except OriginMalformed as error:
+        raise typer.BadParameter(str(error), param_hint="--origin") from error
 
 
 @contextmanager
