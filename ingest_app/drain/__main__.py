@@ -9,8 +9,7 @@ import sys
 import threading
 import time
 
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import SQLAlchemyError
 
 from ingest_app.database import SERVING, make_engine
 from ingest_app.drain.batch import Drained
@@ -18,12 +17,14 @@ from ingest_app.drain.drainer import Drainer
 from ingest_app.logs import configure_logs, describe
 from ingest_app.metrics import DrainMetrics
 from ingest_app.settings import IngestSettings
-from ingest_app.spool.files import take_lock
+from ingest_app.spool.files import DRAINER_LOCK, remove_orphans, take_lock
 
 # also how long a record waits at most while all is well
 PAUSE_SECONDS = 0.1
 LAST_BACKOFF_SECONDS = 5.0
 LAST_DRAIN_SECONDS = 10.0
+# a drained spool is removed, so its rows are on the server's disk first, also where an operator has turned that off
+DURABLE = "-c synchronous_commit=on"
 
 log = logging.getLogger("ingest_app.drain")
 
@@ -36,10 +37,11 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     settings.spool_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if take_lock(settings.spool_folder / "drainer.lock") is None:
+    if take_lock(settings.spool_folder / DRAINER_LOCK) is None:
         log.error("another drainer works on %s: there is one a node", settings.spool_folder)
         return 1
-    engine = make_engine(settings.database_url, pool_size=1, options=SERVING)
+    remove_orphans(settings.spool_folder)
+    engine = make_engine(settings.database_url, pool_size=1, options=f"{SERVING} {DURABLE}")
     drainer = Drainer(engine, settings.spool_folder, DrainMetrics(settings.prometheus_multiproc_dir))
     try:
         run(drainer, stop)
@@ -69,7 +71,7 @@ def _try(drainer: Drainer) -> Drained | None:
     """Go one round; None where Postgres is away or refuses, for which nothing is lost."""
     try:
         drained = drainer.drain_round()
-    except (DBAPIError, PoolTimeout) as error:
+    except SQLAlchemyError as error:
         log.warning("nothing drained, trying again: %s", describe(error))
         drainer.metrics.round_failed(error)
         return None

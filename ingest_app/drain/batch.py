@@ -31,6 +31,13 @@ class Drained:
     rejected: int = 0
     has_more: bool = False
 
+    def add(self, other: "Drained") -> None:
+        """Count what another batch did."""
+        self.records += other.records
+        self.duplicates += other.duplicates
+        self.rejected += other.rejected
+        self.has_more |= other.has_more
+
 
 def lock_cursor(connection: Connection, spool_name: str) -> int:
     """Return how far the spool is drained; whoever else drains it waits until this transaction ends."""
@@ -38,9 +45,10 @@ def lock_cursor(connection: Connection, spool_name: str) -> int:
     statement = select(c.drained_seq).where(c.spool_name == spool_name).with_for_update()
     found = connection.execute(statement).scalar()
     if found is None:
-        made = insert(spool_cursors).values(spool_name=spool_name).on_conflict_do_nothing()
-        connection.execute(made)
-        found = connection.execute(statement).scalar_one()
+        made = insert(spool_cursors).values(spool_name=spool_name)
+        # an update that changes nothing: it also returns the row that another made at the same moment
+        same = made.on_conflict_do_update(index_elements=[c.spool_name], set_={"spool_name": made.excluded.spool_name})
+        found = connection.execute(same.returning(c.drained_seq)).scalar_one()
     return int(found)
 
 

@@ -8,22 +8,26 @@ import logging
 import os
 import sqlite3
 import time
-from contextlib import closing
+from collections.abc import Callable
+from contextlib import closing, suppress
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, delete, text
 from sqlalchemy.exc import DBAPIError
 
 from ingest_app.drain.batch import Drained, lock_cursor, move_cursor, write_entries
-from ingest_app.drain.rejected import MISSING_PARTITION
+from ingest_app.drain.rejected import is_missing_partition
 from ingest_app.metrics import DrainMetrics
 from ingest_app.migrate import PARTITION_DAYS_AHEAD
 from ingest_app.schema import spool_cursors
-from ingest_app.spool.files import lock_path, remove, spools_in
-from ingest_app.spool.reader import DAMAGED_SUFFIX, Entry, SpoolReader, is_damage, note_drained
+from ingest_app.spool.errors import SpoolDamaged
+from ingest_app.spool.files import COMPANIONS, lock_path, remove, spools_in, sync_folder
+from ingest_app.spool.reader import DAMAGED_SUFFIX, Entry, SpoolReader, note_drained, take_batch
 
 BATCH_RECORDS = 4_000
 BATCH_BYTES = 8 * 1024 * 1024
+# a damaged spool whose worker still holds it is read whole each time
+DAMAGED_PAUSE_SECONDS = 5.0
 
 log = logging.getLogger(__name__)
 
@@ -39,28 +43,45 @@ class Drainer:
         self._readers: dict[str, SpoolReader] = {}
         # what Postgres said last; asked anew where it is not known
         self._drained: dict[str, int] = {}
+        self._salvaged_at: dict[str, float] = {}
 
     def drain_round(self) -> Drained:
         """Take at most one batch from each spool. Raises SQLAlchemy's errors where Postgres cannot be asked."""
         total = Drained()
+        faults: list[DBAPIError] = []
         for path in spools_in(self._folder):
             try:
-                found = self._drain(path)
-            except sqlite3.DatabaseError as error:
-                found = self._drain_damaged(path, error) if is_damage(error) else self._leave(path, error)
-            total.records += found.records
-            total.duplicates += found.duplicates
-            total.rejected += found.rejected
-            total.has_more |= found.has_more
+                total.add(self._drain_or_leave(path))
+            except DBAPIError as error:
+                if _is_away(error):
+                    raise
+                # this spool's affair, such as a lock that was waited for too long; the others go on
+                faults.append(error)
         if total.records:
             note_drained(self._folder, self._drained)
+        if faults:
+            raise faults[0]
         return total
 
     def close(self) -> None:
         """Close the spools."""
-        for reader in self._readers.values():
-            reader.close()
-        self._readers.clear()
+        for name in list(self._readers):
+            self._close_reader(name)
+
+    def _drain_or_leave(self, path: Path) -> Drained:
+        try:
+            try:
+                return self._drain(path)
+            except SpoolDamaged as error:
+                return self._salvage(path, error)
+        except (sqlite3.Error, OSError) as error:
+            # busy, no room to open it, or gone: the next round sees
+            self._close_reader(path.stem)
+            if path.exists():
+                log.warning("%s was not read, trying again: %s", path, error)
+            else:
+                self._drained.pop(path.stem, None)
+            return Drained()
 
     def _drain(self, path: Path) -> Drained:
         reader = self._readers.get(path.stem)
@@ -69,26 +90,28 @@ class Drainer:
         # asked before the end is looked at: what its worker still wrote is seen then
         is_left = reader.is_left()
         last = reader.last_seq()
+        if is_left:
+            reader.require_whole()
         drained = Drained()
-        if last == 0:
-            self._drained[path.stem] = 0
-        elif self._drained.get(path.stem) != last:
-            drained = self._move(path.stem, reader)
+        if self._drained.setdefault(path.stem, 0) < last:
+            drained = self._move(path, lambda seq: reader.read_after(seq, BATCH_RECORDS, BATCH_BYTES))
             drained.has_more = self._drained[path.stem] < last
-        if is_left and self._drained[path.stem] == last:
+        if is_left and self._drained[path.stem] >= last:
             self._remove(path)
         return drained
 
-    def _move(self, name: str, reader: SpoolReader) -> Drained:
+    def _move(self, path: Path, read: Callable[[int], list[Entry]]) -> Drained:
+        """Write what `read` gives after the cursor, and move the cursor, in one transaction."""
         started = time.perf_counter()
         with self._engine.begin() as connection:
-            cursor = lock_cursor(connection, name)
-            oldest_at = reader.oldest_after(cursor)
-            entries = reader.read_after(cursor, BATCH_RECORDS, BATCH_BYTES)
-            drained = self._write(connection, name, entries)
+            cursor = lock_cursor(connection, path.stem)
+            # another drainer may have removed the file while this one waited for the cursor, which is a new one then
+            os.stat(path)
+            entries = read(cursor)
+            drained = self._write(connection, path.stem, entries)
+        self._drained[path.stem] = entries[-1].seq if entries else cursor
         if entries:
-            self.metrics.batch_written(drained, time.perf_counter() - started, oldest_at)
-        self._drained[name] = entries[-1].seq if entries else cursor
+            self.metrics.batch_written(drained, time.perf_counter() - started, entries[0].received_at)
         return drained
 
     def _write(self, connection: Connection, name: str, entries: list[Entry]) -> Drained:
@@ -98,7 +121,7 @@ class Drainer:
             with connection.begin_nested():
                 drained = write_entries(connection, entries)
         except DBAPIError as error:
-            if MISSING_PARTITION not in str(error.orig):
+            if not is_missing_partition(error):
                 raise
             log.warning("a partition was missing and is made: the job make_partitions has not run")
             connection.execute(text("SELECT make_event_partitions(:days)"), {"days": PARTITION_DAYS_AHEAD})
@@ -107,48 +130,50 @@ class Drainer:
         return drained
 
     def _remove(self, path: Path) -> None:
-        self._readers.pop(path.stem).close()
-        # the file first: with a cursor and no file nothing is read twice
-        remove(path)
+        self._close_reader(path.stem)
         with self._engine.begin() as connection:
             connection.execute(delete(spool_cursors).where(spool_cursors.c.spool_name == path.stem))
-        del self._drained[path.stem]
+            # on disk before the commit: a cursor without a file does no harm, a file without a cursor is read twice
+            remove(path)
+            sync_folder(self._folder)
+        self._drained.pop(path.stem, None)
 
-    def _leave(self, path: Path, error: sqlite3.DatabaseError) -> Drained:
-        """Leave a spool that is busy, or gone, for the next round."""
-        if path.exists():
-            log.warning("%s was not read, trying again: %s", path, error)
-        else:
-            self._readers.pop(path.stem, None)
-        return Drained()
-
-    def _drain_damaged(self, path: Path, error: sqlite3.DatabaseError) -> Drained:
+    def _salvage(self, path: Path, error: SpoolDamaged) -> Drained:
         """Save what can be read. The file itself stays for people to look at, once its worker has left it."""
-        if reader := self._readers.pop(path.stem, None):
-            reader.close()
-        started = time.perf_counter()
-        with closing(SpoolReader(path)) as reader, self._engine.begin() as connection:
-            cursor = lock_cursor(connection, path.stem)
-            entries = list(reader.salvage_after(cursor))
-            drained = self._write(connection, path.stem, entries)
+        self._close_reader(path.stem)
+        if time.monotonic() - self._salvaged_at.get(path.stem, float("-inf")) < DAMAGED_PAUSE_SECONDS:
+            return Drained()
+        self._salvaged_at[path.stem] = time.monotonic()
+        drained = Drained()
+        with closing(SpoolReader(path)) as reader:
             is_left = reader.is_left()
-        if entries:
-            self.metrics.batch_written(drained, time.perf_counter() - started, None)
+            entries = reader.salvage()
+        # at least once, for the cursor; then until nothing is left
+        while (moved := self._move(path, lambda seq: _after(entries, seq))).records:
+            drained.add(moved)
         if is_left:
-            kept = path.with_suffix(DAMAGED_SUFFIX)
-            log.error(
-                "%s is damaged (%s): %d records saved, the file is kept as %s", path, error, drained.records, kept
-            )
-            os.replace(path, kept)
-            lock_path(path).unlink(missing_ok=True)
+            log.error("%s; %d records saved, kept as *%s", error, drained.records, DAMAGED_SUFFIX)
+            self._set_aside(path)
         return drained
 
+    def _set_aside(self, path: Path) -> None:
+        """Rename it with its log. The cursor stays: a file that somebody mends and names back goes on there."""
+        kept = path.with_suffix(DAMAGED_SUFFIX)
+        for companion in (*COMPANIONS, ""):
+            with suppress(FileNotFoundError):
+                os.replace(f"{path}{companion}", f"{kept}{companion}")
+        lock_path(path).unlink(missing_ok=True)
+        self._drained.pop(path.stem, None)
 
-def drain_all(engine: Engine, folder: Path) -> None:
-    """Take to Postgres what the spools of `folder` hold now, beside the node's drainer or in its place."""
-    drainer = Drainer(engine, folder)
-    try:
-        while drainer.drain_round().has_more:
-            pass
-    finally:
-        drainer.close()
+    def _close_reader(self, name: str) -> None:
+        if reader := self._readers.pop(name, None):
+            reader.close()
+
+
+def _after(entries: list[Entry], seq: int) -> list[Entry]:
+    return take_batch((entry for entry in entries if entry.seq > seq), seq, BATCH_RECORDS, BATCH_BYTES)
+
+
+def _is_away(error: DBAPIError) -> bool:
+    """Tell an error that the server did not say, because it is not there, from one that it answered."""
+    return error.connection_invalidated or getattr(error.orig, "sqlstate", None) is None

@@ -1,12 +1,14 @@
 """What a spool is on disk: its names, its table, its lock, and how records stand in an entry. No threads, no Postgres.
 
 A worker writes `NAME.spool`, a file of its own that it only ever appends to, and holds the lock of `NAME.lock`.
-Whose lock is free is dead or has moved on: the file will not grow any more and goes once it is drained.
+Whose lock is free is dead or has moved on: the file will not grow any more and goes once it is drained. In the lock
+file the worker notes how far the spool is good, so that a file that was cut tells, and a refused commit stays refused.
 """
 
 import fcntl
 import os
 import secrets
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,15 +18,25 @@ from pathlib import Path
 SUFFIX = ".spool"
 # SQLite's own files beside the main one, and the lock
 COMPANIONS = ("-wal", "-shm")
+DRAINER_LOCK = "drainer.lock"
 
 # `seq` of an entry is the number of records in the file up to its end, so that differences count records
 CREATE_TABLE = """
 CREATE TABLE entries (
     seq integer PRIMARY KEY,
     received_at real NOT NULL,
+    checksum integer NOT NULL,
     body blob NOT NULL
 )
 """
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """What a worker says of its spool: how many records it answered for; once final, what follows was refused."""
+
+    seq: int = 0
+    is_final: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +77,41 @@ def lock_path(spool: Path) -> Path:
 
 def take_lock(path: Path) -> int | None:
     """Lock a file (made if missing) until the process ends; return its descriptor, None where another holds it."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _is_still(path, descriptor):
+                return descriptor
+        except BlockingIOError:
+            os.close(descriptor)
+            return None
+        # it was removed between the two calls: a lock that nobody finds
         os.close(descriptor)
-        return None
-    return descriptor
+
+
+def note_end(lock: int, seq: int, is_final: bool = False) -> None:
+    """Write an End into a lock file. Only the final one is fsynced: an old one is short of the truth, never past it."""
+    # a disk that does not even take this is why the file is let go; there is nothing else to tell it
+    with suppress(OSError):
+        # always as long as this, so that it also fits on a full disk
+        os.pwrite(lock, b"%020d %d\n" % (seq, is_final), 0)
+        if is_final:
+            os.fsync(lock)
+
+
+def read_end(spool: Path) -> End:
+    """Read what the worker noted last. While it still writes only `is_final` is sure."""
+    try:
+        seq, is_final = lock_path(spool).read_bytes().split()
+        return End(int(seq), is_final == b"1")
+    except (FileNotFoundError, ValueError):
+        return End()
+
+
+def checksum(seq: int, body: bytes) -> int:
+    """Sum up an entry: SQLite does not notice a page that was overwritten inside of it."""
+    return zlib.crc32(body, seq & 0xFFFFFFFF)
 
 
 def sync_folder(folder: Path) -> None:
@@ -83,8 +123,29 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def remove_orphans(folder: Path) -> None:
+    """Remove what a process that was killed while it made or removed a spool left without the main file."""
+    for path in [*folder.glob("*.lock"), *(found for end in COMPANIONS for found in folder.glob(f"*{SUFFIX}{end}"))]:
+        spool = path.with_name(path.name.partition(".")[0] + SUFFIX)
+        if spool.stem == DRAINER_LOCK.partition(".")[0] or spool.exists():
+            continue
+        # a worker holds the lock before it makes the file
+        descriptor = take_lock(lock_path(spool))
+        if descriptor is not None:
+            if not spool.exists():
+                remove(spool)
+            os.close(descriptor)
+
+
 def remove(spool: Path) -> None:
     """Remove a spool with all that belongs to it; the main file first, so that what remains is never read as one."""
     for path in (spool, *(Path(f"{spool}{companion}") for companion in COMPANIONS), lock_path(spool)):
         with suppress(FileNotFoundError):
             path.unlink()
+
+
+def _is_still(path: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False

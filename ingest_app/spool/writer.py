@@ -14,15 +14,35 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ingest_app.errors import SpoolFailed, SpoolFull
-from ingest_app.spool.files import CREATE_TABLE, SUFFIX, Part, lock_path, new_name, pack, remove, sync_folder, take_lock
+from ingest_app.spool.files import (
+    CREATE_TABLE,
+    SUFFIX,
+    Part,
+    checksum,
+    lock_path,
+    new_name,
+    note_end,
+    pack,
+    remove,
+    sync_folder,
+    take_lock,
+)
 
-# a drained file is removed whole: these bound what stays on disk after it is in Postgres
-LARGEST_FILE_BYTES = 64 * 1024 * 1024
-OLDEST_FILE_SECONDS = 3600.0
-# the drainer writes an entry in one transaction
-LARGEST_ENTRY_RECORDS = 4_000
-LARGEST_ENTRY_BYTES = 4 * 1024 * 1024
 ROOM_IS_KNOWN_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How large and old a file gets, after which it is drained and removed whole, and how large one entry."""
+
+    file_bytes: int = 64 * 1024 * 1024
+    file_seconds: float = 3600.0
+    # the drainer writes an entry in one transaction
+    entry_records: int = 4_000
+    entry_bytes: int = 4 * 1024 * 1024
+
+
+DEFAULT_LIMITS = Limits()
 
 
 def _locked() -> threading.Lock:
@@ -44,11 +64,14 @@ class _Waiting:
 class Spool:
     """A worker's spool. Any thread may append; at most one commits at a time."""
 
-    def __init__(self, folder: Path, reserve_bytes: int) -> None:
+    def __init__(self, folder: Path, reserve_bytes: int, limits: Limits = DEFAULT_LIMITS) -> None:
         """Keep `reserve_bytes` of the disk free. No file is made before the first record."""
         self.folder = folder
         self._reserve_bytes = reserve_bytes
+        self._limits = limits
+        # the gate is for who waits, and never held for long; who writes to the file or closes it holds `_writing`
         self._gate = threading.Lock()
+        self._writing = threading.Lock()
         self._waiting: list[_Waiting] = []
         self._is_committing = False
         self._file: _SpoolFile | None = None
@@ -93,26 +116,31 @@ class Spool:
 
     def retire_old_file(self) -> None:
         """Move on from a file that has been open for long, so that drained records do not stay in it."""
-        with self._gate:
-            if self._is_committing:
-                return  # the commit itself looks
+        if not self._writing.acquire(blocking=False):
+            return  # the commit itself looks
+        try:
             if self._file and self._file.is_done():
                 self._close_file()
+        finally:
+            self._writing.release()
 
     def close(self) -> None:
         """Let go of the file; what is in it is the drainer's now."""
-        with self._gate:
+        with self._writing:
             self._close_file()
 
     def _commit_group(self) -> None:
         with self._gate:
-            group, self._waiting = _split(self._waiting)
+            group, self._waiting = _split(self._waiting, self._limits)
         fault: Exception | None = SpoolFailed("the commit was broken off")
         try:
-            self._write([waiting.part for waiting in group])
+            with self._writing:
+                self._write([waiting.part for waiting in group])
             fault = None
         except (SpoolFull, SpoolFailed) as error:
             fault = error
+        except (sqlite3.Error, OSError) as error:
+            fault = _refusal(error)
         finally:
             self._settle(group, fault)
 
@@ -135,37 +163,33 @@ class Spool:
             if self._file and self._file.is_done():
                 self._close_file()
             if self._file is None:
-                self._file = _SpoolFile(self.folder)
+                self._file = _SpoolFile(self.folder, self._limits)
             self._file.append(parts)
-        except (sqlite3.Error, OSError) as error:
+        except BaseException:
             # whatever is wrong with this file, the next one begins without it; the drainer takes what it holds
             self._close_file()
-            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL or _is_no_room(error):
-                raise SpoolFull from error
-            raise SpoolFailed(str(error)) from error
+            raise
 
     def _close_file(self) -> None:
-        if self._file:
-            self._file.close()
-        self._file = None
+        file, self._file = self._file, None
+        if file:
+            file.close()
 
 
 class _SpoolFile:
     """One file of a worker: made, appended to, let go."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, limits: Limits) -> None:
         path = folder / f"{new_name()}{SUFFIX}"
-        self._lock = take_lock(lock_path(path))
+        self._limits = limits
+        # before there is a file, for one that is not locked counts as left
+        self._lock = _require_lock(lock_path(path))
         try:
-            self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            # FULL: a commit in the WAL is fsynced before it returns
-            self._connection.execute("PRAGMA synchronous = FULL")
-            self._connection.execute(CREATE_TABLE)
+            self._connection = _create(path)
             sync_folder(folder)
         except BaseException:
             remove(path)
-            self._unlock()
+            os.close(self._lock)
             raise
         self._seq = self._size = 0
         self._made_at = time.monotonic()
@@ -174,32 +198,58 @@ class _SpoolFile:
         # one statement, one step: SQLite gives the interpreter up once a commit, and not for every row
         body = pack(parts)
         seq = self._seq + sum(part.count for part in parts)
-        self._connection.execute("INSERT INTO entries VALUES (?, ?, ?)", (seq, time.time(), body))
+        self._connection.execute(
+            "INSERT INTO entries VALUES (?, ?, ?, ?)", (seq, time.time(), checksum(seq, body), body)
+        )
         self._seq, self._size = seq, self._size + len(body)
+        note_end(self._lock, seq)
 
     def is_done(self) -> bool:
-        return self._size > LARGEST_FILE_BYTES or time.monotonic() - self._made_at > OLDEST_FILE_SECONDS
+        age = time.monotonic() - self._made_at
+        return self._size > self._limits.file_bytes or age > self._limits.file_seconds
 
     def close(self) -> None:
+        # before SQLite lets go: who opens the file then takes all of its log for committed, also what a failed fsync
+        # left there and was answered 503
+        note_end(self._lock, self._seq, is_final=True)
         try:
             self._connection.close()
         finally:
-            self._unlock()
-
-    def _unlock(self) -> None:
-        if self._lock is not None:
             os.close(self._lock)
 
 
-def _is_no_room(error: Exception) -> bool:
-    return isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}
+def _require_lock(path: Path) -> int:
+    descriptor = take_lock(path)
+    if descriptor is None:
+        raise OSError(errno.EAGAIN, "the new spool's lock is taken", str(path))
+    return descriptor
 
 
-def _split(waiting: list[_Waiting]) -> tuple[list[_Waiting], list[_Waiting]]:
+def _create(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        # FULL: a commit in the WAL is fsynced before it returns
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(CREATE_TABLE)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _refusal(error: sqlite3.Error | OSError) -> SpoolFull | SpoolFailed:
+    is_full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+    if is_full or (isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}):
+        return SpoolFull()
+    return SpoolFailed(str(error))
+
+
+def _split(waiting: list[_Waiting], limits: Limits) -> tuple[list[_Waiting], list[_Waiting]]:
     """Take those that fit one entry, at least one; the others wait for the next."""
     records = size = 0
     for index, one in enumerate(waiting):
         records, size = records + one.part.count, size + len(one.part.rows)
-        if index and (records > LARGEST_ENTRY_RECORDS or size > LARGEST_ENTRY_BYTES):
+        if index and (records > limits.entry_records or size > limits.entry_bytes):
             return waiting[:index], waiting[index:]
     return waiting, []
