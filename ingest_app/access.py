@@ -12,6 +12,9 @@ from ingest_app.control import ControlWatch
 from ingest_app.errors import NotAllowed, NotAuthenticated, OriginNotAllowed
 from ingest_app.keys import Key
 
+# a browser's origin is shorter; what anybody else sends as one need not come back whole
+LONGEST_SHOWN = 200
+
 
 def require_key(control: ControlWatch, scopes: Collection[str]) -> Key:
     """Return the request's key. Raises NotAuthenticated, NotAllowed, OriginNotAllowed, TooManyRequests."""
@@ -37,9 +40,10 @@ def shown_key() -> str | None:
 
 
 def _origin_not_allowed(key: Key, origin: str) -> OriginNotAllowed:
+    page = origin[:LONGEST_SHOWN]
     # whoever reads the page has the key: that is worth a word to the developer who put it there
     warning = "" if key.scope == "write" else f"a {key.scope} key does not belong in a browser; "
     return OriginNotAllowed(
-        f"this key may not be used by pages of {origin}: {warning}"
-        f"use a write key for that origin (`footfall keys create --scope write --origin {origin}`)"
+        f"this key may not be used by pages of {page}: {warning}"
+        f"use a write key for that origin (`footfall keys create --scope write --origin {page}`)"
     )

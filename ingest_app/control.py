@@ -96,6 +96,11 @@ class ControlWatch:
             raise NotReady
         return self._control
 
+    @property
+    def is_postgres_away(self) -> bool:
+        """Whether Postgres could not be asked when it last should have been, less than a second ago."""
+        return self._is_away
+
     def find_key(self, shown: str) -> Key | None:
         """Return the key that a request shows, unless it is unknown or revoked; note that it is in use."""
         hashed = hash_key(shown)
