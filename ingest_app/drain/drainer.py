@@ -177,3 +177,10 @@ def _after(entries: list[Entry], seq: int) -> list[Entry]:
 def _is_away(error: DBAPIError) -> bool:
     """Tell an error that the server did not say, because it is not there, from one that it answered."""
     return error.connection_invalidated or getattr(error.orig, "sqlstate", None) is None
+
+
+def drain_all(engine: Engine, folder: Path) -> None:
+    """Take to Postgres what the spools of `folder` hold now, beside the node's drainer or in its place."""
+    with closing(Drainer(engine, folder)) as drainer:
+        while drainer.drain_round().has_more:
+            pass
