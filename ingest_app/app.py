@@ -11,6 +11,7 @@ from typing import get_type_hints
 import msgspec
 from flask import Flask, Response, current_app, request
 from sqlalchemy import Engine, Table
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from ingest_app import answers, cors, health, metrics, store
 from ingest_app.access import require_key
@@ -21,7 +22,7 @@ from ingest_app.decode import Decoded, decode_body
 from ingest_app.errors import InvalidRecord, NotFound
 from ingest_app.keys import Key
 from ingest_app.kinds import KINDS, Kind, Receipt, event_ids_of
-from ingest_app.privacy import NOBODY, Sender, identify
+from ingest_app.privacy import NOBODY, CountryTable, Privacy, Sender
 from ingest_app.schema import accounts, organizations, subscriptions, users
 from ingest_app.settings import IngestSettings
 from ingest_app.spool import Spool
@@ -39,6 +40,7 @@ class Ingest:
     engine: Engine
     control: ControlWatch
     spool: Spool
+    privacy: Privacy
 
     def close(self) -> None:
         """Let go of files and connections."""
@@ -61,6 +63,8 @@ def create_app(settings: IngestSettings | None = None) -> Flask:
     health.add_routes(app, ingest.spool, ingest.control)
     metrics.watch_requests(app, ingest.settings, ingest.control)
     cors.register_cors(app, ingest.control)
+    if proxies := ingest.settings.footfall_trusted_proxies:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=0, x_host=0)  # type: ignore[method-assign]
     return app
 
 
@@ -69,7 +73,10 @@ def _make_parts(settings: IngestSettings) -> Ingest:
     engine = make_engine(settings.database_url, options=SERVING)
     watching = make_engine(settings.database_url, pool_size=1, options=SERVING)
     control = ControlWatch(watching, settings.spool_folder / "control.json")
-    return Ingest(settings, engine, control, Spool(settings.spool_folder, settings.footfall_spool_reserve_mb * 2**20))
+    spool = Spool(settings.spool_folder, settings.footfall_spool_reserve_mb * 2**20)
+    table = settings.footfall_country_table
+    privacy = Privacy(settings.footfall_secret, CountryTable.read(table) if table else None)
+    return Ingest(settings, engine, control, spool, privacy)
 
 
 def _route(app: Flask, method: str, path: str, kind: Kind) -> None:
@@ -143,7 +150,11 @@ def _sender(ingest: Ingest, key: Key) -> Sender:
     """Who sent the records; an app's own server speaks for others, so its address and agent mean nothing."""
     if key.scope == "server":
         return NOBODY
-    return identify(ingest.settings.footfall_secret, request.remote_addr, request.headers.get("User-Agent"))
+    header = ingest.settings.footfall_country_header
+    headers = request.headers
+    return ingest.privacy.sender(
+        request.remote_addr, headers.get("User-Agent"), headers.get(header) if header else None
+    )
 
 
 def _oldest(ingest: Ingest, key: Key, now: datetime) -> datetime | None:

@@ -65,7 +65,7 @@ def _event(record: records.Event, receipt: Receipt) -> Row:
         "app_name": record.app_name,
         "event_type": record.event_type,
         "event_name": record.event_name,
-        "country_code": record.country_code,
+        "country_code": record.country_code or receipt.sender.country_code,
         "ip_hash": receipt.sender.ip_hash,
         "os": record.os or device.os,
         "device_type": record.device_type or device.device_type,
@@ -83,7 +83,7 @@ def _document(record: records.Document, receipt: Receipt) -> Row:
         "level_name": record.level_name,
         "chapter_name": record.chapter_name,
         "document_name": record.document_name,
-        "country_code": record.country_code,
+        "country_code": record.country_code or receipt.sender.country_code,
         "ip_hash": receipt.sender.ip_hash,
         **_event_columns(record, receipt),
     }
@@ -115,7 +115,8 @@ def _heartbeat(record: records.Heartbeat, receipt: Receipt) -> Row:
 
 
 def _session_heartbeat(record: records.SessionHeartbeat, receipt: Receipt) -> Row:
-    return {**structs.asdict(record), "last_heartbeat": receipt.received_at}
+    country_code = record.country_code or receipt.sender.country_code
+    return {**structs.asdict(record), "country_code": country_code, "last_heartbeat": receipt.received_at}
 
 
 def _stated(record: records.Record, _: Receipt) -> Row:

@@ -1,8 +1,9 @@
 """What the write side is told by its environment, read once at start. No other module reads `os.environ`."""
 
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -34,6 +35,14 @@ class IngestSettings(BaseSettings):
 
     prometheus_multiproc_dir: Path | None = None
     """Where processes count together; prometheus_client reads it too. Without it each counts for itself."""
+
+    @model_validator(mode="after")
+    def _header_needs_proxy(self) -> Self:
+        if self.footfall_country_header and not self.footfall_trusted_proxies:
+            raise ValueError(
+                "FOOTFALL_COUNTRY_HEADER needs FOOTFALL_TRUSTED_PROXIES: without a proxy anybody could state a country"
+            )
+        return self
 
     @property
     def spool_folder(self) -> Path:

@@ -28,6 +28,7 @@ def test_every_command_is_documented() -> None:
 def test_every_setting_is_documented() -> None:
     text = (DOCS / "operators.md").read_text()
     names = [str(field.validation_alias) for field in Settings.model_fields.values()]
+    names += [name.upper() for name in IngestSettings.model_fields]
     assert names
     assert [name for name in names if f"`{name}`" not in text] == []
 
