@@ -13,7 +13,7 @@ from flask import Flask, Response, current_app, request
 from sqlalchemy import Engine, Table
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from ingest_app import answers, cors, health, metrics, store
+from ingest_app import answers, cors, health, metrics, openapi, store
 from ingest_app.access import require_key
 from ingest_app.body import MAX_BODY_BYTES, read_body
 from ingest_app.control import ControlWatch
@@ -60,6 +60,7 @@ def create_app(settings: IngestSettings | None = None) -> Flask:
     for name, table in STATED.items():
         _route(app, "PUT", f"/api/{name}", KINDS[name])
         _delete_route(app, f"/api/{name}/<key>", table)
+    openapi.add_route(app, TRACKED, STATED)
     health.add_routes(app, ingest.spool, ingest.control)
     metrics.watch_requests(app, ingest.settings, ingest.control)
     cors.register_cors(app, ingest.control)
