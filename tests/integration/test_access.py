@@ -3,16 +3,17 @@
 import logging
 import time
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 from werkzeug.test import TestResponse
 
 from ingest_app.cors import PUBLIC
-from ingest_app.database import make_engine
 from ingest_app.errors import TooManyRequests
-from ingest_app.keys import Key, create_key
+from ingest_app.keys import Key
 from ingest_app.rates import MAX_KEYS, RateLimits
 from tests.integration.conftest import Api
+from tests.integration.controlling import new_key
 
 PAGE = "https://app.example"
 OTHER = "https://elsewhere.example"
@@ -23,14 +24,7 @@ MakeKey = Callable[..., str]
 
 @pytest.fixture
 def make_key(database_url: str) -> MakeKey:
-    def make(scope: str = "write", origins: tuple[str, ...] = (), rate: int = 1_000) -> str:
-        engine = make_engine(database_url)
-        with engine.begin() as connection:
-            key = create_key(connection, scope, None, origins, rate)
-        engine.dispose()
-        return key
-
-    return make
+    return partial(new_key, database_url)
 
 
 def post(api: Api, key: str | None, body: object = AN_EVENT, path: str = "/api/events", **headers: str) -> TestResponse:
