@@ -3,6 +3,7 @@
 import fcntl
 import logging
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -19,6 +20,7 @@ from footfall.postgres import embedded_postgres, is_running, start_server
 from footfall.processes import CHILD_OF, Child, end_leftovers, require_free_port, stop_all
 from footfall.settings import Settings, read_secret
 from ingest_app.database import connect, make_engine
+from ingest_app.logs import CONFIG as LOG_CONFIG
 from ingest_app.migrate import migrate, require_current
 
 WORKSPACE = Path(__file__).parents[1] / "workspace.yaml"
@@ -120,17 +122,26 @@ def _migrate(database_url: str) -> None:
 
 def _children(settings: Settings, dagster_env: Mapping[str, str]) -> list[Child]:
     env = {**os.environ, **dagster_env, "FOOTFALL_SECRET": read_secret(settings), CHILD_OF: str(settings.home)}
+    counting = {**env, "PROMETHEUS_MULTIPROC_DIR": str(_empty_metrics(settings.home))}
     ingest, admin, dagster = (_url(port) for port in _ports(settings))
     workspace = ("-w", str(WORKSPACE))
     web = (_program("dagster-webserver"), "-h", "127.0.0.1", "-p", str(settings.dagster_port), *workspace)
     drain = (sys.executable, "-m", "ingest_app.drain")
     return [
-        Child("drainer", drain, env, _log(settings, "drainer")),
-        _web_app(settings, env, "ingest", "ingest_app.app:create_app", settings.ingest_port, f"{ingest}/healthz"),
+        Child("drainer", drain, counting, _log(settings, "drainer")),
+        _web_app(settings, counting, "ingest", "ingest_app.app:create_app", settings.ingest_port, f"{ingest}/healthz"),
         _web_app(settings, env, "admin", "admin_app.app:create_app", settings.admin_port, f"{admin}/healthz"),
         Child("dagster-webserver", web, env, _log(settings, "dagster-webserver"), f"{dagster}/server_info"),
         Child("dagster-daemon", (_program("dagster-daemon"), "run", *workspace), env, _log(settings, "dagster-daemon")),
     ]
+
+
+def _empty_metrics(home: Path) -> Path:
+    """Make the folder in which the write side's processes count together; counters begin anew with the stack."""
+    folder = home.absolute() / "metrics"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700)
+    return folder
 
 
 def serve_command(target: str, port: int, workers: int) -> tuple[str, ...]:
@@ -144,7 +155,8 @@ def serve_command(target: str, port: int, workers: int) -> tuple[str, ...]:
 
 def _web_app(settings: Settings, env: Mapping[str, str], name: str, target: str, port: int, ready: str) -> Child:
     workers = INGEST_WORKERS if name == "ingest" else 1
-    return Child(name, serve_command(target, port, workers), env, _log(settings, name), ready)
+    logs = ("--log-config", str(LOG_CONFIG)) if name == "ingest" else ()
+    return Child(name, (*serve_command(target, port, workers), *logs), env, _log(settings, name), ready)
 
 
 def _program(name: str) -> str:

@@ -19,18 +19,13 @@ def add_routes(app: Flask, spool: Spool, control: ControlWatch) -> None:
     app.add_url_rule("/readyz", "readyz", lambda: _ready(spool, control))
 
 
-def is_postgres_away(control: ControlWatch) -> bool:
-    """Tell what the worker's control thread met when it last asked, less than a second ago."""
-    return control._is_away
-
-
 def _ready(spool: Spool, control: ControlWatch) -> Response:
     checks = _checks(spool, control)
     is_ready = set(checks.values()) == {OK}
     body = {
         "status": "ready" if is_ready else "not ready",
         "checks": checks,
-        "postgres": "away" if is_postgres_away(control) else "reachable",
+        "postgres": "away" if control.is_postgres_away else "reachable",
     }
     return answers.answer(body, 200) if is_ready else answers.answer(body, 503, "not_ready")
 

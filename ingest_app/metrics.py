@@ -7,6 +7,7 @@ docs/operators.md too.
 import os
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,6 @@ from prometheus_client.registry import Collector
 
 from ingest_app.answers import Answer
 from ingest_app.control import ControlWatch
-from ingest_app.health import is_postgres_away
 from ingest_app.metric_files import count_in_files, forget_dead_gauges
 from ingest_app.settings import IngestSettings
 from ingest_app.spool.reader import read_backlog
@@ -134,13 +134,14 @@ class NodeCollector(Collector):
     def collect(self) -> Iterable[Metric]:
         """Read it now, without a query to Postgres."""
         backlog = read_backlog(self._spool_folder)
-        stat = os.statvfs(self._spool_folder)
         yield _now("footfall_spool_records", "Records on disk that wait for Postgres.", backlog.record_count)
         yield _now("footfall_spool_oldest_age_seconds", "Age of the oldest that waits.", backlog.oldest_seconds)
         yield _now("footfall_spool_damaged_files", "Spools that cannot be read whole.", backlog.damaged_file_count)
-        yield _now("footfall_spool_disk_free_bytes", "Room on the spools' disk.", stat.f_bavail * stat.f_frsize)
+        with suppress(OSError):  # a folder that is gone makes a worker unready, not unseen
+            stat = os.statvfs(self._spool_folder)
+            yield _now("footfall_spool_disk_free_bytes", "Room on the spools' disk.", stat.f_bavail * stat.f_frsize)
         yield _now(
-            "footfall_postgres_reachable", "1 where this worker can ask Postgres.", not is_postgres_away(self._control)
+            "footfall_postgres_reachable", "1 where this worker can ask Postgres.", not self._control.is_postgres_away
         )
 
 
