@@ -5,6 +5,7 @@ message: who reads a log or an error text must not be able to send with it.
 """
 
 from collections.abc import Collection
+from typing import TYPE_CHECKING
 
 from flask import request
 
@@ -12,28 +13,32 @@ from ingest_app.control import ControlWatch
 from ingest_app.errors import NotAllowed, NotAuthenticated, OriginNotAllowed
 from ingest_app.keys import Key
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
 # a browser's origin is shorter; what anybody else sends as one need not come back whole
 LONGEST_SHOWN = 200
 
 
 def require_key(control: ControlWatch, scopes: Collection[str]) -> Key:
     """Return the request's key. Raises NotAuthenticated, NotAllowed, OriginNotAllowed, TooManyRequests."""
-    shown = shown_key()
+    environ = request.environ
+    shown = shown_key(environ)
     key = control.find_key(shown) if shown else None
     if key is None:
         raise NotAuthenticated("send a key that is not revoked: `Authorization: Bearer KEY` or `?key=KEY`")
     if key.scope not in scopes:
         raise NotAllowed(f"this needs a key of scope {' or '.join(scopes)}, this one has {key.scope}")
-    origin = request.environ.get("HTTP_ORIGIN")
+    origin = environ.get("HTTP_ORIGIN")
     if origin is not None and not key.allows_origin(origin):
         raise _origin_not_allowed(key, origin)
     control.rates.count(key)
     return key
 
 
-def shown_key() -> str | None:
+def shown_key(environ: "WSGIEnvironment") -> str | None:
     """Return what the request shows as its key, in a header or, as a beacon can set none, in the address."""
-    header: str = request.environ.get("HTTP_AUTHORIZATION", "")
+    header: str = environ.get("HTTP_AUTHORIZATION", "")
     if header[:7].lower() == "bearer ":
         return header[7:].strip()
     return request.args.get("key")

@@ -77,7 +77,7 @@ def _methods(control: ControlWatch, origin: str, offered: Collection[str]) -> li
     except NotReady:
         # the request itself is then answered 503, which the page can read
         return methods
-    shown = shown_key()
+    shown = shown_key(request.environ)
     given = keys.get(hash_key(shown)) if shown else None
     # one that is unknown may come as far as to be told so
     asked = [given] if given else keys.values()
