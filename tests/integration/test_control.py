@@ -96,7 +96,7 @@ def workers(database_url: str, tmp_path: Path) -> Iterator[Workers]:
         for line in made.lines.values():
             line.close()
         process.terminate()
-        process.wait(30)
+        assert process.wait(30) == 0
 
 
 def test_switch_is_obeyed_by_each_worker_within_a_second(workers: Workers, database_url: str) -> None:
@@ -128,10 +128,21 @@ def test_thousand_requests_cost_no_query_each(
             switch(database_url, "0")
         for pid in workers.lines:
             assert workers.post(pid, key)[0] == 202
-    # what a server process did it tells within a second of its next transaction, and each worker asks twice a second
+    # a server process tells what it did within a second of its next transaction, and each worker asks all the time
     counted = _transactions(database)
     wait_until(lambda: _transactions(database) > counted + 20, "the count of what was done before")
     assert _transactions(database) - before < 500
+
+
+def test_stopped_workers_note_when_keys_were_used(
+    workers: Workers, database: psycopg.Connection, database_url: str
+) -> None:
+    key = new_key(database_url)
+    assert [workers.post(pid, key)[0] for pid in workers.lines] == [202] * WORKERS
+    assert database.execute("SELECT last_used_at FROM api_keys").fetchone() == (None,)
+    workers.process.terminate()
+    workers.process.wait(30)
+    assert database.execute("SELECT last_used_at FROM api_keys").fetchone() != (None,)
 
 
 def test_known_key_is_found_without_a_query(api: Api) -> None:
