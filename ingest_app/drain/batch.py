@@ -73,12 +73,14 @@ def write_entries(connection: Connection, entries: Sequence[Entry]) -> Drained:
 
 
 def _write(connection: Connection, kind: str, rows: bytes) -> tuple[int, int]:
-    try:
-        with connection.begin_nested():
-            return KINDS[kind].write(connection, rows), 0
-    except DBAPIError as error:
-        if not is_records_fault(error):
-            raise
+    # a spool may be from another version
+    if kind in KINDS:
+        try:
+            with connection.begin_nested():
+                return KINDS[kind].write(connection, rows), 0
+        except DBAPIError as error:
+            if not is_records_fault(error):
+                raise
     return write_or_reject(connection, kind, _ROWS.decode(rows))
 
 

@@ -38,6 +38,10 @@ def write_or_reject(connection: Connection, kind: str, rows: Sequence[msgspec.Ra
     Returns how many rows were new or changed and how many were rejected. A refused half is halved again, so one
     bad row among n costs about log2(n) more statements.
     """
+    if kind not in KINDS:
+        for row in rows:
+            _reject(connection, kind, row, "this version knows no records of the kind")
+        return 0, len(rows)
     try:
         with connection.begin_nested():
             return KINDS[kind].write(connection, msgspec.json.encode(rows)), 0
@@ -68,6 +72,9 @@ def retry_rejected(connection: Connection, ids: Sequence[int]) -> tuple[int, int
         statement = statement.where(rejected_records.c.id.in_(ids))
     kept = stayed = 0
     for row in connection.execute(statement).all():
+        if row.kind not in KINDS:
+            stayed += 1
+            continue
         try:
             with connection.begin_nested():
                 KINDS[row.kind].write(connection, b"[" + row.body.encode() + b"]")

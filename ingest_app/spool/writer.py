@@ -130,10 +130,11 @@ class Spool:
             self._close_file()
 
     def _commit_group(self) -> None:
-        with self._gate:
-            group, self._waiting = _split(self._waiting, self._limits)
+        group: list[_Waiting] = []
         fault: Exception | None = SpoolFailed("the commit was broken off")
         try:
+            with self._gate:
+                group, self._waiting = _split(self._waiting, self._limits)
             with self._writing:
                 self._write([waiting.part for waiting in group])
             fault = None
@@ -146,6 +147,9 @@ class Spool:
 
     def _settle(self, group: Sequence[_Waiting], fault: Exception | None) -> None:
         with self._gate:
+            if not group:
+                # an error that nobody foresaw came before it was taken: all that wait are answered, none waits forever
+                group, self._waiting = self._waiting, []
             successor = self._waiting[0] if self._waiting else None
             self._is_committing = successor is not None
         if successor:

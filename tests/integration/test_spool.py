@@ -1,0 +1,360 @@
+"""The worker's side of the spool: what an append promises, and what is left when it breaks off. No Postgres."""
+
+import os
+import platform
+import subprocess
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ingest_app.errors import SpoolFailed, SpoolFull
+from ingest_app.spool import Spool
+from ingest_app.spool.files import Part, lock_path, read_end, remove_orphans, spools_in, take_lock
+from ingest_app.spool.reader import SpoolReader, note_drained, read_backlog
+from ingest_app.spool.writer import Limits
+from tests.integration.spools import a_part, a_spool, entry_sizes, read_parts, run_python
+
+VALUES = st.dictionaries(st.text(max_size=5), st.text(max_size=20) | st.integers(), max_size=3)
+PARTS = st.builds(
+    lambda kind, rows: a_part(*rows, kind=kind),
+    st.sampled_from(["events", "sessions/heartbeat"]),
+    st.lists(VALUES, min_size=1, max_size=4),
+)
+
+
+@settings(max_examples=20, deadline=None)
+@given(by_thread=st.lists(st.lists(PARTS, min_size=1, max_size=6), min_size=1, max_size=4))
+def test_every_part_is_read_back_once_in_order(by_thread: list[list[Part]]) -> None:
+    marked = [
+        [Part(f"{number}:{part.kind}", part.count, part.rows) for part in parts] for number, parts in _e(by_thread)
+    ]
+    with TemporaryDirectory() as name, closing(Spool(Path(name), 0)) as spool:
+        _in_threads([partial(_append_all, spool, parts) for parts in marked])
+        [path] = spools_in(Path(name))
+        found = read_parts(path)
+        assert [[part for part in found if part.kind.startswith(f"{number}:")] for number, _ in _e(marked)] == marked
+        assert len(found) == sum(map(len, marked))
+
+
+def test_append_returns_once_others_see_it(tmp_path: Path) -> None:
+    with closing(Spool(tmp_path, 0)) as spool:
+        spool.append(a_part("first"))
+        [path] = spools_in(tmp_path)
+        with run_python(ASK_FOR_END, path) as other:
+            assert other.stdin
+            assert other.stdout
+            for number in range(2, 12):
+                spool.append(a_part(number))
+                other.stdin.write("?\n")
+                other.stdin.flush()
+                assert other.stdout.readline() == f"{number}\n"
+            other.stdin.close()
+
+
+def test_requests_that_gather_share_a_commit(tmp_path: Path) -> None:
+    with closing(Spool(tmp_path, 0)) as spool:
+        _in_threads([partial(_append_all, spool, [a_part(1)] * 10)] * 16)
+        [path] = spools_in(tmp_path)
+        sizes = entry_sizes(path)
+    assert sum(sizes) == 160
+    assert len(sizes) < 160
+
+
+def test_group_larger_than_an_entry_is_split(tmp_path: Path) -> None:
+    with closing(Spool(tmp_path, 0, Limits(entry_records=5))) as spool:
+        _in_threads([partial(_append_all, spool, [a_part(1, 2)] * 10)] * 16)
+        # a request is never split
+        spool.append(a_part(*range(7)))
+        [path] = spools_in(tmp_path)
+        sizes = entry_sizes(path)
+    assert sum(sizes) == 320 + 7
+    assert set(sizes[:-1]) <= {2, 4}
+
+
+@pytest.mark.parametrize("limits", [Limits(file_bytes=10), Limits(file_seconds=0)], ids=["large", "old"])
+def test_large_or_old_file_is_left_for_a_new_one(tmp_path: Path, limits: Limits) -> None:
+    with closing(Spool(tmp_path, 0, limits)) as spool:
+        for text in ("first", "second", "third"):
+            spool.append(a_part(text + "." * 20))
+        left = [_is_left(path) for path in spools_in(tmp_path)]
+        assert sorted(left) == [False, True, True]
+        assert [read_end(path).is_final for path in spools_in(tmp_path)] == left
+        spool.retire_old_file()
+        assert all(_is_left(path) for path in spools_in(tmp_path))
+
+
+def test_worker_killed_in_the_middle_left_all_it_promised(tmp_path: Path) -> None:
+    with run_python(APPEND_FOREVER, tmp_path) as worker:
+        assert worker.stdout
+        promised = {int(worker.stdout.readline()) for _ in range(200)}
+        worker.kill()
+        promised |= {int(line) for line in worker.stdout if line.endswith("\n")}
+    [path] = spools_in(tmp_path)
+    assert _is_left(path)
+    found = [msgspec.json.decode(part.rows)[0] for part in read_parts(path)]
+    assert len(found) == len(set(found))
+    assert promised <= set(found)
+    # and no more than was under way in its threads
+    assert len(found) <= len(promised) + 4
+    with closing(SpoolReader(path)) as reader:
+        reader.require_whole()
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the filter names system calls by their x86-64 numbers")
+def test_commit_whose_fsync_failed_stays_refused(tmp_path: Path) -> None:
+    answers = _run(run_python(FAIL_EVERY_FSYNC, tmp_path))
+    assert answers == ["kept", "disk I/O error"]
+    # killed with the refused commit whole in its log, which SQLite takes for committed when it recovers
+    [path] = spools_in(tmp_path)
+    assert b"refused" in Path(f"{path}-wal").read_bytes()
+    assert [part.rows for part in read_parts(path)] == [b'["kept"]']
+    with closing(SpoolReader(path)) as reader:
+        assert reader.last_seq() == 1
+        assert [entry.seq for entry in reader.salvage()] == [1]
+
+
+def test_file_that_cannot_grow_refuses_then_accepts_again(tmp_path: Path) -> None:
+    answers = _run(run_python(FILE_SIZE_LIMIT, tmp_path))
+    _assert_kept_are_the_accepted(answers, tmp_path)
+
+
+def test_full_disk_refuses_then_accepts_again(tmp_path: Path) -> None:
+    namespace = ("unshare", "--user", "--map-root-user", "--mount")
+    mount = f"mount -t tmpfs -o size=1m none {tmp_path}"
+    with suppress(FileNotFoundError):
+        if subprocess.run([*namespace, "sh", "-c", mount], capture_output=True, check=False).returncode == 0:
+            inside = ("sh", "-c", f'{mount} && "$@" && cp {tmp_path}/*.spool* {tmp_path}/*.lock {tmp_path}.out', "-")
+            Path(f"{tmp_path}.out").mkdir()
+            answers = _run(run_python(FULL_DISK, tmp_path, before=(*namespace, *inside)))
+            assert "disk_full" in answers
+            _assert_kept_are_the_accepted(answers, Path(f"{tmp_path}.out"))
+            return
+    pytest.skip("this user may not mount a small disk in a namespace of its own")
+
+
+def test_nothing_is_accepted_below_the_reserve(tmp_path: Path) -> None:
+    with closing(Spool(tmp_path, 2**62)) as spool:
+        with pytest.raises(SpoolFull):
+            spool.append(a_part("x"))
+        with pytest.raises(SpoolFull):
+            spool.probe()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_folder_that_is_gone_refuses_then_accepts_again(tmp_path: Path) -> None:
+    folder = tmp_path / "spool"
+    with closing(Spool(folder, 0)) as spool:
+        with pytest.raises(SpoolFailed):
+            spool.append(a_part("x"))
+        folder.mkdir()
+        spool.append(a_part("y"))
+        assert [part.rows for path in spools_in(folder) for part in read_parts(path)] == [b'["y"]']
+
+
+@pytest.mark.parametrize("broken", [Part("events", 1, None), Part(None, 1, b"[]")])  # type: ignore[arg-type]
+def test_leader_that_fails_unforeseen_holds_nobody_up(tmp_path: Path, broken: Part) -> None:
+    with closing(Spool(tmp_path, 0)) as spool:
+        answers = _in_threads([lambda: _try_append(spool, broken), lambda: _try_append(spool, a_part("x"))] * 20)
+        assert {"accepted"} < set(answers)
+        assert answers.count("accepted") <= 20
+        spool.append(a_part("after"))
+    found = [part.rows for path in spools_in(tmp_path) for part in read_parts(path)]
+    assert sorted(found) == [b'["after"]', *[b'["x"]'] * answers.count("accepted")]
+
+
+def test_close_under_load_breaks_no_promise(tmp_path: Path) -> None:
+    with closing(Spool(tmp_path, 0)) as spool:
+        _in_threads([partial(_close_often, spool), *[partial(_append_all, spool, [a_part("x")] * 20)] * 4])
+    assert sum(len(read_parts(path)) for path in spools_in(tmp_path)) == 80
+
+
+def test_backlog_is_known_without_postgres(tmp_path: Path) -> None:
+    assert read_backlog(tmp_path).record_count == 0
+    first = a_spool(tmp_path, a_part(1, 2), a_part(3))
+    second = a_spool(tmp_path, a_part(4))
+    assert read_backlog(tmp_path).record_count == 4
+    assert 0 < read_backlog(tmp_path).oldest_seconds < 60
+    note_drained(tmp_path, {first.stem: 2})
+    assert read_backlog(tmp_path).record_count == 2
+    second.write_bytes(b"garbage" * 1000)
+    assert (read_backlog(tmp_path).record_count, read_backlog(tmp_path).damaged_file_count) == (1, 1)
+
+
+def test_lock_that_was_removed_is_no_lock(tmp_path: Path) -> None:
+    path = tmp_path / "a.lock"
+    held = take_lock(path)
+    assert held is not None
+    assert take_lock(path) is None
+    path.unlink()
+    again = take_lock(path)
+    assert again is not None
+    os.close(held)
+    assert take_lock(path) is None
+    os.close(again)
+
+
+def test_orphans_go_and_what_is_used_stays(tmp_path: Path) -> None:
+    a_spool(tmp_path, a_part(1))
+    for orphan in ("b.lock", "c.spool-wal", "c.spool-shm", "drainer.lock"):
+        (tmp_path / orphan).touch()
+    making = take_lock(tmp_path / "making.lock")
+    assert making is not None
+    [path] = spools_in(tmp_path)
+    remove_orphans(tmp_path)
+    os.close(making)
+    kept = {found.name for found in tmp_path.iterdir()}
+    assert kept == {path.name, lock_path(path).name, "drainer.lock", "making.lock"}
+
+
+def _e(items: Sequence[list[Part]]) -> list[tuple[int, list[Part]]]:
+    return list(enumerate(items))
+
+
+def _in_threads(works: Sequence[Callable[[], object]]) -> list[object]:
+    """Start all at once; return their results, raise what one raised."""
+    gate = threading.Barrier(len(works))
+
+    def run(work: Callable[[], object]) -> object:
+        gate.wait()
+        return work()
+
+    with ThreadPoolExecutor(len(works)) as pool:
+        return list(pool.map(run, works))
+
+
+def _append_all(spool: Spool, parts: Sequence[Part]) -> None:
+    for part in parts:
+        spool.append(part)
+
+
+def _close_often(spool: Spool) -> None:
+    for _ in range(20):
+        spool.close()
+
+
+def _try_append(spool: Spool, part: Part) -> str:
+    try:
+        spool.append(part)
+    except (SpoolFailed, TypeError, AttributeError):
+        return "refused"
+    return "accepted"
+
+
+def _is_left(path: Path) -> bool:
+    with closing(SpoolReader(path)) as reader:
+        return reader.is_left()
+
+
+def _run(process: subprocess.Popen[str]) -> list[str]:
+    output, errors = process.communicate(timeout=60)
+    assert "Traceback" not in errors, errors
+    return output.split("\n")[:-1]
+
+
+def _assert_kept_are_the_accepted(answers: list[str], folder: Path) -> None:
+    """Answers are the number of each accepted part, or why one was refused."""
+    accepted = [int(answer) for answer in answers if answer.isdigit()]
+    refusals = [index for index, answer in enumerate(answers) if not answer.isdigit()]
+    # accepted, then refused for a while, then accepted again
+    assert 0 < refusals[0] <= refusals[-1] < len(answers) - 1
+    kept = [msgspec.json.decode(part.rows)[0] for path in spools_in(folder) for part in read_parts(path)]
+    assert sorted(kept) == accepted
+
+
+ASK_FOR_END = """
+import sys
+from pathlib import Path
+from ingest_app.spool.reader import SpoolReader
+reader = SpoolReader(Path(sys.argv[1]))
+for _ in sys.stdin:
+    print(reader.last_seq(), flush=True)
+"""
+
+APPEND_FOREVER = """
+import itertools, sys, threading
+from pathlib import Path
+from ingest_app.spool import Spool
+from tests.integration.spools import a_part
+spool, numbers = Spool(Path(sys.argv[1]), 0), itertools.count()
+def work():
+    for number in numbers:
+        spool.append(a_part(number))
+        sys.stdout.write(f"{number}\\n")
+for _ in range(4):
+    threading.Thread(target=work).start()
+"""
+
+# a seccomp filter of this thread: fsync (74) and fdatasync (75) answer EIO, all else is allowed
+FAIL_EVERY_FSYNC = """
+import ctypes, errno, os, signal, struct, sys
+from pathlib import Path
+from ingest_app.errors import SpoolFailed
+from ingest_app.spool import Spool
+from tests.integration.spools import a_part
+spool = Spool(Path(sys.argv[1]), 0)
+spool.append(a_part("kept"))
+print("kept")
+LOAD, EQUAL, RETURN = 0x20, 0x15, 0x06
+filters = [(LOAD, 0, 0, 0), (EQUAL, 1, 0, 74), (EQUAL, 0, 1, 75), (RETURN, 0, 0, 0x50000 | errno.EIO),
+           (RETURN, 0, 0, 0x7FFF0000)]
+code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *one) for one in filters))
+program = ctypes.create_string_buffer(struct.pack("HxxxxxxQ", len(filters), ctypes.addressof(code)))
+libc = ctypes.CDLL(None, use_errno=True)
+assert libc.prctl(38, 1, 0, 0, 0) == 0
+assert libc.prctl(22, 2, program, 0, 0) == 0, os.strerror(ctypes.get_errno())
+try:
+    spool.append(a_part("refused"))
+except SpoolFailed as error:
+    print(error.reason)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+FILL = """
+import os, resource, signal, sys
+from pathlib import Path
+from ingest_app.errors import RequestRefused
+from ingest_app.spool import Spool
+from tests.integration.spools import a_part
+folder = Path(sys.argv[1])
+spool = Spool(folder, 0)
+def append(number):
+    try:
+        spool.append(a_part(number, "." * 20_000))
+    except RequestRefused as error:
+        assert error.status == 503 and error.retry_after_seconds
+        print(error.code)
+    else:
+        print(number)
+"""
+
+FILE_SIZE_LIMIT = f"""
+{FILL}
+for number in range(5):
+    append(number)
+resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, resource.RLIM_INFINITY))
+for number in range(5, 15):
+    append(number)
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+for number in range(15, 20):
+    append(number)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+FULL_DISK = f"""
+{FILL}
+(folder / "ballast").write_bytes(bytes(400_000))
+for number in range(60):
+    append(number)
+(folder / "ballast").unlink()
+for number in range(60, 65):
+    append(number)
+"""
