@@ -4,6 +4,7 @@ import json
 import re
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import accumulate
 from typing import Annotated, Any
 
 import msgspec
@@ -13,12 +14,17 @@ from ingest_app.errors import BodyTooLarge, InvalidRecord
 from ingest_app.records import NUL, Record, without_nul_search
 
 MAX_ITEMS = 1_000
+# Python 3.13 lets a decoder go so deep that a thread's stack of 2 MB is overrun, which ends the worker: at about 6,000.
+# No app nests its `meta` by a tenth of that
+MAX_NESTING = 500
 
 # msgspec ends a message with the place: "… - at `$.meta[...]`"; a missing field it names in the text
 PLACE = re.compile(r"^(?P<problem>.*?)(?: - at `\$\.(?P<place>[^`]*)`)?$", re.DOTALL)
 MISSING_FIELD = re.compile(r"missing required field `(?P<name>[^`]+)`")
 # whatever a decoder says of bytes that are no record; bad UTF-8 inside of a text comes as the last one
 FAULTS = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
+STEPS = {ord(b"["): 1, ord(b"{"): 1, ord(b"]"): -1, ord(b"}"): -1}
+NOT_MARKS = bytes(byte for byte in range(256) if byte not in {*STEPS, ord('"')})
 
 
 @dataclass(slots=True)
@@ -32,8 +38,11 @@ class Decoded:
 def decode_body(body: bytes, record: type[Record]) -> Decoded:
     """Decode one record or an array of them.
 
-    Raises BodyTooLarge over 1,000 items, InvalidRecord where the body is no JSON or holds nothing.
+    Raises BodyTooLarge over 1,000 items, InvalidRecord where the body is no JSON, too deep, or holds nothing.
     """
+    # what opens few brackets cannot be deep: most bodies are not looked at twice
+    if body.count(b"[") + body.count(b"{") > MAX_NESTING and nesting_of(body) > MAX_NESTING:
+        raise InvalidRecord(f"the body is nested too deeply: at most {MAX_NESTING} levels are read")
     try:
         return Decoded(_decode_whole(body, record))
     except FAULTS:
@@ -62,6 +71,16 @@ def _decode_whole(body: bytes, record: type[Record]) -> list[Record]:
     return decoders.many.decode(body) if _is_batch(body) else [decoders.one.decode(body)]
 
 
+def nesting_of(body: bytes) -> int:
+    """Return how deep the brackets of a JSON text go, at least up to where it stops being JSON."""
+    if b"\\" in body:
+        body = body.replace(b"\\\\", b"").replace(b'\\"', b"")
+    # a text leaves its two quotes and the brackets between them: most leave a pair of quotes, which says nothing
+    marks = body.translate(None, NOT_MARKS).replace(b'""', b"")
+    brackets = b"".join(marks.split(b'"')[::2])
+    return max(accumulate(map(STEPS.__getitem__, brackets)), default=0)
+
+
 def _is_batch(body: bytes) -> bool:
     return body.lstrip()[:1] == b"["
 
@@ -71,6 +90,8 @@ def _split(body: bytes) -> list[msgspec.Raw]:
         if _is_batch(body):
             return _RAW_LIST.decode(body)
         return [_RAW.decode(body)]
+    except RecursionError:
+        raise InvalidRecord("the body is nested too deeply") from None
     except FAULTS as error:
         items = _split_leniently(body)
         if items is None:
