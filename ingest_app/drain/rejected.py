@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 import msgspec
 from psycopg.errors import (
@@ -89,6 +90,16 @@ def retry_rejected(connection: Connection, ids: Sequence[int]) -> tuple[int, int
 
 def _reject(connection: Connection, kind: str, row: msgspec.Raw, reason: str) -> None:
     body = bytes(row)
-    event_id = msgspec.json.decode(body).get("event_id")
-    values = {"kind": kind, "event_id": event_id, "reason": reason, "body": body.decode()}
+    values = {"kind": kind, "event_id": _event_id(body), "reason": reason, "body": body.decode()}
     connection.execute(insert(rejected_records).values(values))
+
+
+class _Named(msgspec.Struct):
+    event_id: UUID | None = None
+
+
+def _event_id(body: bytes) -> UUID | None:
+    try:
+        return msgspec.json.decode(body, type=_Named).event_id
+    except msgspec.ValidationError:
+        return None  # it may be just what is wrong with the row

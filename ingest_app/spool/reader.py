@@ -88,6 +88,8 @@ class SpoolReader:
         limit = self._limit()
         for order in ("ASC", "DESC"):
             try:
+                if not self._has_table():
+                    break
                 for seq, received_at, summed, body in self._select(0, order):
                     if seq in found:
                         break
