@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -117,6 +118,17 @@ def test_login_on_the_page_names_later_events(visitor: Visitor) -> None:
     wait_until(page, lambda: visitor.stack.rows(query, visitor.app) == [("teacher", 9)])
 
 
+def test_wrong_clock_of_visitor_is_corrected(visitor: Visitor) -> None:
+    visitor.context.clock.install(time=datetime.now(UTC) - timedelta(hours=3))
+    page = visitor.open()
+    page.evaluate("footfall.event('play')")
+    query = """
+        SELECT created_at_adjusted, received_at - created_at < interval '1 minute'
+        FROM tracking_events WHERE app_name = %s
+    """
+    wait_until(page, lambda: visitor.stack.rows(query, visitor.app) == [(False, True)])
+
+
 def test_beats_stop_while_page_is_hidden(visitor: Visitor) -> None:
     visitor.context.clock.install()
     page = visitor.open(user_type="student", user_id="7")
@@ -222,6 +234,7 @@ def test_bad_record_spares_the_good_ones(visitor: Visitor) -> None:
 
 
 def test_queue_keeps_the_newest_hundred(visitor: Visitor) -> None:
+    visitor.context.clock.install()
     page = visitor.open()
     visitor.context.set_offline(True)
     page.evaluate("""async () => {
@@ -232,7 +245,8 @@ def test_queue_keeps_the_newest_hundred(visitor: Visitor) -> None:
     }""")
     assert _queued(page) <= 100
     visitor.context.set_offline(False)
-    wait_until(page, lambda: "n129" in visitor.names() and _queued(page) == 0)
+    wait_until(page, lambda: _after(page, 2_000) and _queued(page) == 0)
+    wait_until(page, lambda: len(visitor.names()) >= 100)
     assert set(visitor.names()) == {f"n{n}" for n in range(30, 130)}
 
 
