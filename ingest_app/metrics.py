@@ -77,8 +77,8 @@ class DrainMetrics:
     """What the drainer counts, a batch at a time."""
 
     def __init__(self, folder: Path | None = None) -> None:
-        """Count in the files of `folder`, for a worker to show; without one for itself."""
-        registry = None if folder and count_in_files(folder, "drainer") else CollectorRegistry()
+        """Count in the files of `folder`, for a worker to show; without one in a `registry` of its own."""
+        self.registry = registry = None if folder and count_in_files(folder, "drainer") else CollectorRegistry()
         self._batches = Counter("footfall_drain_batches", "Batches in Postgres.", registry=registry)
         self._seconds = Histogram(
             "footfall_drain_batch_duration_seconds", "A batch's transaction.", registry=registry, buckets=BATCH_SECONDS
