@@ -6,10 +6,11 @@ and DELETE goes straight to Postgres, for its order matters and its sender must 
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import get_type_hints
 
 import msgspec
-from flask import Flask, Response, current_app, request
+from flask import Flask, Response, current_app, request, send_file
 from sqlalchemy import Engine, Table
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -29,6 +30,8 @@ from ingest_app.spool import Spool
 from ingest_app.spool.files import Part
 
 TRACKED = ("track-visit", "heartbeat", "activity", "events", "documents", "sessions/heartbeat")
+TRACKER = Path(__file__).with_name("tracker.js")
+TRACKER_AGE_SECONDS = 3600
 STATED = {table.name: table for table in (accounts, organizations, subscriptions, users)}
 
 
@@ -61,6 +64,7 @@ def create_app(settings: IngestSettings | None = None) -> Flask:
         _route(app, "PUT", f"/api/{name}", KINDS[name])
         _delete_route(app, f"/api/{name}/<key>", table)
     openapi.add_route(app, TRACKED, STATED)
+    app.add_url_rule("/tracker.js", "tracker.js", _tracker)
     health.add_routes(app, ingest.spool, ingest.control)
     metrics.watch_requests(app, ingest.settings, ingest.control)
     cors.register_cors(app, ingest.control)
@@ -128,6 +132,10 @@ def _delete(table: Table, key: str) -> Response:
         if not store.delete_from(connection, table, found):
             raise NotFound(f"{table.name} has no id {key}")
     return Response(status=204)
+
+
+def _tracker() -> Response:
+    return send_file(TRACKER, mimetype="text/javascript", max_age=TRACKER_AGE_SECONDS)
 
 
 def _typed(table: Table, key: str) -> object:
