@@ -7,19 +7,21 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from psycopg.errors import CheckViolation
-from sqlalchemy import Connection, UniqueConstraint, text
+from sqlalchemy import Connection, UniqueConstraint, func, select, text
 from sqlalchemy.exc import IntegrityError
 
 from footfall.settings import Settings
 from ingest_app.admin_settings import RULES, read_settings
 from ingest_app.migrate import PARTITION_DAYS_AHEAD
-from ingest_app.schema import EVENT_TABLES, STATE_TABLES, metadata
+from ingest_app.schema import EVENT_TABLES, STATE_TABLES, metadata, rejected_records
+from ingest_app.spool.reader import read_backlog
 
 LEAST_FREE_BYTES = 1_000_000_000
 LEAST_DAYS_AHEAD = 3
 # the schedule runs every 5 minutes: rows that are stale for this long were missed by it
 CLEANUP_GRACE = timedelta(minutes=15)
 LATE_REFRESH = timedelta(minutes=20)
+LATE_DRAIN_SECONDS = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,8 @@ def health(connection: Connection, settings: Settings) -> Iterator[Finding]:
     yield _settings(connection)
     yield _setting_values(connection)
     yield _partitions(connection)
+    yield _spool(settings.home / "spool")
+    yield _rejected(connection)
     yield _warehouse(settings.published_path)
     yield _disk(settings.home)
 
@@ -174,6 +178,24 @@ def _partitions(connection: Connection) -> Finding:
     ahead = (gap.date() - datetime.now(UTC).date()).days - 1
     found = f"made {ahead} days ahead (usually {PARTITION_DAYS_AHEAD})" if ahead >= 0 else "none for today"
     return Finding("partitions", ahead >= LEAST_DAYS_AHEAD, found, "run `footfall migrate`")
+
+
+def _spool(folder: Path) -> Finding:
+    """Look at what was accepted and is not in Postgres yet; damaged files keep what could not be read."""
+    backlog = read_backlog(folder)
+    found = f"{backlog.record_count} records wait, the oldest for {backlog.oldest_seconds:.0f} s"
+    if backlog.damaged_file_count:
+        found = f"{found}; damaged files: {backlog.damaged_file_count}"
+        return Finding(
+            "spool", False, found, f"what they held is saved as far as it can be read: move them from {folder}"
+        )
+    advice = "start `footfall up`; if it runs, logs/drainer.log says what keeps it from Postgres"
+    return Finding("spool", backlog.oldest_seconds <= LATE_DRAIN_SECONDS, found, advice)
+
+
+def _rejected(connection: Connection) -> Finding:
+    count: int = connection.execute(select(func.count()).select_from(rejected_records)).scalar_one()
+    return Finding("rejected records", count == 0, f"{count}", "`footfall rejected list` says why each was refused")
 
 
 def _warehouse(published_path: Path) -> Finding:

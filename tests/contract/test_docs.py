@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 import typer
 import yaml
+from prometheus_client import generate_latest
 
 from footfall.cli import app as command_line
 from footfall.settings import Settings
 from ingest_app.admin_settings import RULES
 from ingest_app.app import create_app
 from ingest_app.kinds import KINDS
+from ingest_app.metrics import DrainMetrics
 from ingest_app.settings import IngestSettings
 
 ROOT = Path(__file__).parents[2]
@@ -38,6 +40,21 @@ def test_every_admin_setting_is_documented_with_its_rule() -> None:
     head = lines.index("| key | values | at first | meaning |")
     rows = [f"| `{key}` | {rule.allowed} | {rule.default} | {rule.meaning} |" for key, rule in RULES.items()]
     assert lines[head + 2 : lines.index("", head)] == rows
+
+
+def test_every_metric_is_documented_with_its_type() -> None:
+    lines = (DOCS / "operators.md").read_text().splitlines()
+    head = lines.index("| metric | type | labels | meaning |")
+    rows = {
+        tuple(cell.strip(" `") for cell in line.split("|")[1:3]) for line in lines[head + 2 : lines.index("", head)]
+    }
+    app = create_app(IngestSettings(database_url="postgresql://127.0.0.1/none", footfall_secret="x"))
+    drainers = DrainMetrics().registry
+    assert drainers
+    shown = app.test_client().get("/metrics").text + generate_latest(drainers).decode()
+    found = {tuple(line.split()[2:4]) for line in shown.splitlines() if line.startswith("# TYPE ")}
+    # the library's own, which are not there where processes count together
+    assert rows == {(name, kind) for name, kind in found if not name.endswith("_created")}
 
 
 def test_every_endpoint_is_documented() -> None:

@@ -1,0 +1,73 @@
+"""The doctor's findings about what was accepted: what waits on disk, what is damaged, what Postgres refused."""
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, text
+
+from footfall.doctor import LATE_DRAIN_SECONDS, Finding, health
+from footfall.settings import load_settings
+from ingest_app.database import make_engine
+from tests.integration.spools import a_part, a_spool, an_event
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    made = make_engine(database_url)
+    yield made
+    made.dispose()
+
+
+@pytest.fixture
+def spools(tmp_path: Path) -> Path:
+    folder = tmp_path / "spool"
+    folder.mkdir()
+    return folder
+
+
+def finding(engine: Engine, home: Path, item: str) -> Finding:
+    with engine.connect() as connection:
+        return next(found for found in health(connection, load_settings(home)) if found.item == item)
+
+
+def test_home_without_spools_is_well(engine: Engine, tmp_path: Path) -> None:
+    found = finding(engine, tmp_path, "spool")
+    assert found.is_well
+    assert found.found == "0 records wait, the oldest for 0 s"
+
+
+def test_records_that_wait_briefly_are_well(engine: Engine, tmp_path: Path, spools: Path) -> None:
+    a_spool(spools, a_part(an_event(), an_event()), a_part(an_event()))
+    found = finding(engine, tmp_path, "spool")
+    assert found.is_well
+    assert found.found.startswith("3 records wait")
+
+
+def test_records_that_wait_long_are_not_well(engine: Engine, tmp_path: Path, spools: Path) -> None:
+    spool = a_spool(spools, a_part(an_event()))
+    with sqlite3.connect(spool) as connection:
+        connection.execute("UPDATE entries SET received_at = received_at - ?", (LATE_DRAIN_SECONDS + 60,))
+    connection.close()
+    found = finding(engine, tmp_path, "spool")
+    assert not found.is_well
+    assert "footfall up" in found.advice
+
+
+def test_damaged_spool_is_not_well(engine: Engine, tmp_path: Path, spools: Path) -> None:
+    a_spool(spools, a_part(an_event())).rename(spools / "kept.damaged")
+    found = finding(engine, tmp_path, "spool")
+    assert not found.is_well
+    assert "damaged files: 1" in found.found
+
+
+def test_rejected_records_are_counted(engine: Engine, tmp_path: Path) -> None:
+    assert finding(engine, tmp_path, "rejected records") == Finding(
+        "rejected records", True, "0", "`footfall rejected list` says why each was refused"
+    )
+    with engine.begin() as connection:
+        connection.execute(text("INSERT INTO rejected_records (kind, reason, body) VALUES ('events', 'r', '{}')"))
+    found = finding(engine, tmp_path, "rejected records")
+    assert not found.is_well
+    assert found.found == "1"
