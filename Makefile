@@ -1,4 +1,4 @@
-.PHONY: install demo test check bench format lock
+.PHONY: install demo test check bench drill format lock
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -28,6 +28,11 @@ check: install ## format, lint, types, imports, SQL lint
 
 bench: install ## the figures that are worth knowing, measured here
 	$(BIN)/python -m benchmarks
+
+DRILL_ROUNDS ?= 300
+DRILL_SEED ?= $(shell date +%s)
+drill: install ## kill and stop processes under load, DRILL_ROUNDS times; a DRILL_SEED repeats its rounds
+	DRILL_ROUNDS=$(DRILL_ROUNDS) DRILL_SEED=$(DRILL_SEED) $(BIN)/pytest tests/system/test_kills.py -v -rP
 
 format: install ## mend what `check` would complain of, where a machine can
 	$(BIN)/ruff format .

@@ -139,7 +139,7 @@ def test_damage_under_a_living_worker_waits_until_it_left(
     assert spools_in(tmp_path) == []
 
 
-def _one_row(database: psycopg.Connection, query: str) -> tuple[object, ...]:
-    row = database.execute(query.replace("%s", "tracking_events")).fetchone()  # type: ignore[arg-type]
+def _one_row(database: psycopg.Connection, query: str) -> tuple[int, ...]:
+    row = database.execute(query.replace("%s", "tracking_events")).fetchone()
     assert row is not None
     return tuple(row)

@@ -290,7 +290,7 @@ def count(database: psycopg.Connection, table: str) -> int:
 
 
 def refuse_poison(database: psycopg.Connection) -> None:
-    database.execute(f"ALTER TABLE tracking_events ADD CONSTRAINT no_poison {NO_POISON}")  # type: ignore[arg-type]
+    database.execute(f"ALTER TABLE tracking_events ADD CONSTRAINT no_poison {NO_POISON}")
 
 
 @contextmanager
