@@ -77,8 +77,8 @@ def _make_parts(settings: IngestSettings) -> Ingest:
     settings.spool_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     engine = make_engine(settings.database_url, options=SERVING)
     watching = make_engine(settings.database_url, pool_size=1, options=SERVING)
-    control = ControlWatch(watching, settings.spool_folder / "control.json")
     spool = Spool(settings.spool_folder, settings.footfall_spool_reserve_mb * 2**20)
+    control = ControlWatch(watching, settings.spool_folder / "control.json", each_time=spool.retire_old_file)
     table = settings.footfall_country_table
     privacy = Privacy(settings.footfall_secret, CountryTable.read(table) if table else None)
     return Ingest(settings, engine, control, spool, privacy)

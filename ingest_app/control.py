@@ -10,7 +10,7 @@ import os
 import re
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from multiprocessing.util import Finalize
 from pathlib import Path
@@ -62,11 +62,19 @@ def read_control(connection: Connection) -> Control:
 class ControlWatch:
     """Keeps a worker's Control fresh. `current` and `find_key` cost no query."""
 
-    def __init__(self, engine: Engine, note: Path, mark_used_seconds: float = MARK_USED_SECONDS) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        note: Path,
+        mark_used_seconds: float = MARK_USED_SECONDS,
+        each_time: Callable[[], None] = lambda: None,
+    ) -> None:
         """Read the state, from Postgres or else from the note at `note`, and go on reading it until `close`.
 
         `engine` is its own, not one whose connections requests may all hold: a switch must not wait for them.
+        `each_time` is what else a worker has to see to now and then, beside its requests.
         """
+        self._each_time = each_time
         self.rates = RateLimits()
         self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._note = note
@@ -137,6 +145,7 @@ class ControlWatch:
             self._closing.wait(self._begun_at + FORCED_POLL_SECONDS - time.monotonic())
             self._wanted.clear()
             self._look()
+            self._each_time()
             if time.monotonic() - self._marked_at > self._mark_used_seconds:
                 self._mark_used()
         self._mark_used()

@@ -10,6 +10,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -119,8 +120,10 @@ class Spool:
         if not self._writing.acquire(blocking=False):
             return  # the commit itself looks
         try:
-            if self._file and self._file.is_done():
-                self._close_file()
+            # what cannot be closed well is let go all the same: the drainer sees what it holds
+            with suppress(sqlite3.Error, OSError):
+                if self._file and self._file.is_done():
+                    self._close_file()
         finally:
             self._writing.release()
 
