@@ -96,24 +96,32 @@ class Stack:
         return self.processes[name].wait(60)
 
     def make_whole(self) -> None:
-        """Start what does not run, and wait until ingest answers."""
-        for name in ("postgres", "ingest", "drainer"):
-            process = self.processes.get(name)
-            if process is None or process.poll() is not None:
-                self.start(name)
-        wait_until(self._answers)
+        """Start what does not run, until ingest answers: granian itself ends where its workers die in a row."""
+        wait_until(lambda: self._start_missing() and self._answers())
 
-    def waiting_records(self) -> int:
-        """Return what waits in the spools, as /metrics tells it."""
-        found = re.search(r"^footfall_spool_records (\S+)", requests.get(f"{self.url}/metrics", timeout=30).text, re.M)
+    def has_drained(self) -> bool:
+        """Tell whether nothing waits in the spools, as /metrics has it."""
+        try:
+            text = requests.get(f"{self.url}/metrics", timeout=30).text
+        except requests.RequestException:
+            # granian ended a moment after its worker, see make_whole
+            return not self._start_missing()
+        found = re.search(r"^footfall_spool_records (\S+)", text, re.M)
         assert found
-        return int(float(found[1]))
+        return float(found[1]) == 0
 
     def stop(self) -> None:
         """End everything at once."""
         for name, process in self.processes.items():
             if process.poll() is None:
                 self.kill(name)
+
+    def _start_missing(self) -> bool:
+        for name in ("postgres", "ingest", "drainer"):
+            process = self.processes.get(name)
+            if process is None or process.poll() is not None:
+                self.start(name)
+        return True
 
     def _answers(self) -> bool:
         with suppress(requests.RequestException):

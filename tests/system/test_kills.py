@@ -161,7 +161,7 @@ def test_killed_children_of_up_lose_nothing(footfall: Footfall, start: Callable[
 
 def assert_true(stack: Stack, name: str, ledger: Ledger) -> None:
     """Compare what was answered with what is there, once nothing waits any more."""
-    wait_until(lambda: stack.waiting_records() == 0)
+    wait_until(stack.has_drained)
     differences = ledger.differences(stored(stack.dsn, name))
     assert not differences, (SEED, ledger.statuses, differences)
     # the round was one: there was load, and some of it was refused
