@@ -9,7 +9,7 @@ from typing import TypeVar
 import psycopg
 
 from ingest_app.admin_settings import set_setting
-from ingest_app.control import ControlWatch
+from ingest_app.control import MARK_USED_SECONDS, ControlWatch
 from ingest_app.database import make_engine
 from ingest_app.keys import create_key, revoke_key
 
@@ -53,9 +53,9 @@ def switch(database_url: str, value: str, setting: str = "tracking_enabled") -> 
 
 
 @contextmanager
-def watching(database_url: str, folder: Path, **options: float) -> Iterator[ControlWatch]:
+def watching(database_url: str, folder: Path, mark_used_seconds: float = MARK_USED_SECONDS) -> Iterator[ControlWatch]:
     """The watch of one more worker on this spool folder."""
-    watch = ControlWatch(make_engine(database_url, pool_size=1), folder / "control.json", **options)
+    watch = ControlWatch(make_engine(database_url, pool_size=1), folder / "control.json", mark_used_seconds)
     try:
         yield watch
     finally:
