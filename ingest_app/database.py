@@ -6,6 +6,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from ingest_app.errors import DatabaseUnreachable
 
 CONNECT_TIMEOUT_SECONDS = 5
+VANISHED_TIMEOUT_MS = 15_000
 POOL_WAIT_SECONDS = 5
 
 
@@ -33,7 +34,12 @@ def make_engine(database_url: str, pool_size: int = 4, options: str = "") -> Eng
         pool_pre_ping=True,
         # an error's text may end in a log, and parameters are people's data
         hide_parameters=True,
-        connect_args={"connect_timeout": CONNECT_TIMEOUT_SECONDS, "options": f"{given} -c timezone=UTC {options}"},
+        connect_args={
+            "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+            # a server that vanished without a word: the kernel alone would go on sending for a quarter of an hour
+            "tcp_user_timeout": VANISHED_TIMEOUT_MS,
+            "options": f"{given} -c timezone=UTC {options}",
+        },
     )
 
 
