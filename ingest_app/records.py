@@ -4,7 +4,7 @@ A record type says what is valid and how it becomes a row; where rows go is `kin
 """
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -25,6 +25,8 @@ Time = Annotated[datetime, Meta(tz=True)]
 # an earlier one is a mistake, and a year 1 in another time zone is no time at all in UTC
 OLDEST_YEAR = 1900
 LAST_YEAR = 9999
+# RFC 3339 knows zones of a day; the world has them up to 14 hours, and Postgres reads 15
+FARTHEST_ZONE = timedelta(hours=15)
 # how a NUL character is written in JSON, which has no other way; Postgres has no place for it in a text
 NUL = b"\\u0000"
 
@@ -44,11 +46,11 @@ class Record(Struct, frozen=True, kw_only=True):
                     raise ValueError(f"Expected no NUL character - at `$.{field}`")
 
     def require_times(self) -> None:
-        """Raise ValueError, which names the field, where a time is before 1900 or after 9999 in UTC."""
+        """Raise ValueError, which names the field, where a time is before 1900 or after 9999, or its zone is none."""
         for field in _time_fields(type(self)):
             value = getattr(self, field)
-            if isinstance(value, datetime) and not OLDEST_YEAR <= value.year < LAST_YEAR:
-                _require_years(field, value)
+            if isinstance(value, datetime) and not (value.tzinfo is UTC and OLDEST_YEAR <= value.year < LAST_YEAR):
+                _require_storable(field, value)
 
 
 class EventRecord(Record, frozen=True, kw_only=True):
@@ -171,9 +173,11 @@ def without_nul_search(record: type[Record]) -> type[Record]:
     return found  # type: ignore[no-any-return]
 
 
-def _require_years(field: str, value: datetime) -> None:
+def _require_storable(field: str, value: datetime) -> None:
     if value.year < OLDEST_YEAR:
         raise ValueError(f"Expected a time after 1900 - at `$.{field}`")
+    if abs(value.utcoffset() or timedelta()) > FARTHEST_ZONE:
+        raise ValueError(f"Expected a zone within 15 hours of UTC - at `$.{field}`")
     try:
         value.astimezone(UTC)
     except OverflowError:

@@ -22,7 +22,13 @@ JSON = st.recursive(
 
 
 AN_EVENT = {"user_type": "student", "app_name": "DViz", "event_type": "button", "event_name": "press"}
-TIMES = ("2026-01-01T00:00:00Z", "1899-12-31T23:59:59Z", "9999-12-31T23:59:59-01:00", "2026-01-01T00:00:00", "soon")
+TIMES = (
+    "2026-01-01T00:00:00Z",
+    "1899-12-31T23:59:59Z",
+    "9999-12-31T23:59:59-01:00",
+    "2026-01-01T00:00:00",
+    "2026-01-01T00:00:00+23:59",
+)
 TEXTS = ("a", "", "x" * 101, "a\x00b", "\\u0000", "\ud83d", "😀")
 # each field has values of which some are right: every mixture of good and bad items comes up
 EVENTS = st.fixed_dictionaries(
@@ -79,6 +85,8 @@ def test_reading_at_once_gives_each_item_the_same_verdict(value: object, is_asci
         ({"created_at": "1899-12-31T23:59:59Z"}, "created_at", "1900"),
         ({"sent_at": "0001-01-01T00:00:00+14:00"}, "sent_at", "1900"),
         ({"sent_at": "9999-12-31T23:59:59Z"}, None, ""),
+        ({"created_at": "2026-01-01T00:00:00-15:00"}, None, ""),
+        ({"created_at": "2026-01-01T00:00:00+15:01"}, "created_at", "zone"),
         ({"sent_at": "9999-12-31T23:59:59-00:01"}, "sent_at", "10000"),
     ],
 )
