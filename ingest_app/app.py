@@ -14,7 +14,7 @@ from flask import Flask, Response, current_app, request, send_file
 from sqlalchemy import Engine, Table
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from ingest_app import answers, cors, health, metrics, openapi, store
+from ingest_app import answers, cors, health, openapi, store
 from ingest_app.access import require_key
 from ingest_app.body import MAX_BODY_BYTES, read_body
 from ingest_app.control import ControlWatch
@@ -23,6 +23,7 @@ from ingest_app.decode import Decoded, decode_body
 from ingest_app.errors import InvalidRecord, NotFound
 from ingest_app.keys import Key
 from ingest_app.kinds import KINDS, Kind, Receipt, event_ids_of
+from ingest_app.metrics import NodeCollector, RequestMetrics, watch_requests
 from ingest_app.privacy import NOBODY, CountryTable, Privacy, Sender
 from ingest_app.schema import accounts, organizations, subscriptions, users
 from ingest_app.settings import IngestSettings
@@ -44,10 +45,12 @@ class Ingest:
     control: ControlWatch
     spool: Spool
     privacy: Privacy
+    metrics: RequestMetrics
 
     def close(self) -> None:
         """Let go of files and connections."""
         self.control.close()
+        self.metrics.publish()
         self.spool.close()
         self.engine.dispose()
 
@@ -66,7 +69,7 @@ def create_app(settings: IngestSettings | None = None) -> Flask:
     openapi.add_route(app, TRACKED, STATED)
     app.add_url_rule("/tracker.js", "tracker.js", _tracker)
     health.add_routes(app, ingest.spool, ingest.control)
-    metrics.watch_requests(app, ingest.settings, ingest.control)
+    watch_requests(app, ingest.metrics, NodeCollector(ingest.settings.spool_folder, ingest.control))
     cors.register_cors(app, ingest.control)
     if proxies := ingest.settings.footfall_trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=0, x_host=0)  # type: ignore[method-assign]
@@ -78,10 +81,16 @@ def _make_parts(settings: IngestSettings) -> Ingest:
     engine = make_engine(settings.database_url, options=SERVING)
     watching = make_engine(settings.database_url, pool_size=1, options=SERVING)
     spool = Spool(settings.spool_folder, settings.footfall_spool_reserve_mb * 2**20)
-    control = ControlWatch(watching, settings.spool_folder / "control.json", each_time=spool.retire_old_file)
+    metrics = RequestMetrics(settings.prometheus_multiproc_dir)
+
+    def now_and_then() -> None:
+        spool.retire_old_file()
+        metrics.publish()
+
+    control = ControlWatch(watching, settings.spool_folder / "control.json", each_time=now_and_then)
     table = settings.footfall_country_table
     privacy = Privacy(settings.footfall_secret, CountryTable.read(table) if table else None)
-    return Ingest(settings, engine, control, spool, privacy)
+    return Ingest(settings, engine, control, spool, privacy, metrics)
 
 
 def _route(app: Flask, method: str, path: str, kind: Kind) -> None:

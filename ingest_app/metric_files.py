@@ -10,7 +10,7 @@ import os
 from itertools import count
 from pathlib import Path
 
-from prometheus_client import multiprocess, values
+from prometheus_client import CollectorRegistry, multiprocess, values
 
 from ingest_app.spool.files import take_lock
 
@@ -22,23 +22,16 @@ FILES = ("counter_{slot}.db", "histogram_{slot}.db", "gauge_livemostrecent_{slot
 log = logging.getLogger(__name__)
 
 
-def count_in_files(folder: Path, role: str) -> bool:
-    """Let the metrics that this process makes from now on live in `folder`; False where the disk has no room for them.
+def choose_registry(folder: Path | None, role: str) -> CollectorRegistry | None:
+    """Return where the metrics that this process makes from now on belong: None for the files of `folder`.
 
-    The library reads the folder from `PROMETHEUS_MULTIPROC_DIR`, as `IngestSettings` does: it is the same one.
+    Without a folder, or where the disk has no room for them, the process counts for itself. The library reads the
+    folder from `PROMETHEUS_MULTIPROC_DIR`, as `IngestSettings` does: it is the same one.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        slot = _take_slot(folder, role)
-        for name in FILES:
-            _reserve(folder / name.format(slot=slot))
-    except OSError as error:
-        log.warning("this process counts for itself, its metrics cannot be shared: %s", error.strerror)
-        values.ValueClass = values.MutexValue
-        return False
-    # the library's own way to name files after something else than the process id
-    values.ValueClass = values.MultiProcessValue(lambda: slot)  # type: ignore[no-untyped-call]
-    return True
+    if folder and _count_in_files(folder, role):
+        return None
+    values.ValueClass = values.MutexValue
+    return CollectorRegistry()
 
 
 def forget_dead_gauges(folder: Path) -> None:
@@ -51,6 +44,20 @@ def forget_dead_gauges(folder: Path) -> None:
             multiprocess.mark_process_dead(path.stem, folder)  # type: ignore[no-untyped-call]
         finally:
             os.close(descriptor)
+
+
+def _count_in_files(folder: Path, role: str) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        slot = _take_slot(folder, role)
+        for name in FILES:
+            _reserve(folder / name.format(slot=slot))
+    except OSError as error:
+        log.warning("this process counts for itself, its metrics cannot be shared: %s", error.strerror)
+        return False
+    # the library's own way to name files after something else than the process id
+    values.ValueClass = values.MultiProcessValue(lambda: slot)  # type: ignore[no-untyped-call]
+    return True
 
 
 def _take_slot(folder: Path, role: str) -> str:

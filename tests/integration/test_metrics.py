@@ -116,6 +116,7 @@ def test_workers_and_drainer_are_added_up(node: Node, key: str) -> None:
     for _ in range(40):
         assert node.post("/api/events", [EVENT, EVENT], key).status_code == 202
     wait_until(lambda: node.metrics().get("footfall_drained_records_total") == {(): 83})
+    wait_until(lambda: node.metrics()["footfall_records_accepted_total"][("events",)] == 80)
     shown = [node.metrics() for _ in range(10)]
     # each worker says the same
     assert {found["footfall_records_accepted_total"][("events",)] for found in shown} == {80}
@@ -133,12 +134,13 @@ def test_workers_and_drainer_are_added_up(node: Node, key: str) -> None:
 def test_counters_outlive_killed_workers(node: Node, key: str) -> None:
     for _ in range(20):
         node.post("/api/events", EVENT, key)
+    wait_until(lambda: node.metrics()["footfall_records_accepted_total"][("events",)] == 20)
     before = node.worker_pids()
     for pid in before:
         os.kill(pid, signal.SIGKILL)
     wait_until(lambda: not set(node.worker_pids()) & set(before) and node.is_alive())
     node.post("/api/events", EVENT, key)
-    assert node.metrics()["footfall_records_accepted_total"][("events",)] == 21
+    wait_until(lambda: node.metrics()["footfall_records_accepted_total"][("events",)] == 21)
     # those that came after took up the files of those that died
     assert len(list((node.home / "metrics").glob("counter_ingest*.db"))) == 2
 
