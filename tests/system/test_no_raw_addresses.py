@@ -5,62 +5,29 @@ The senders come through one trusted proxy. Which hash one gets is looked at her
 
 import hmac
 import signal
+import subprocess
+import threading
 import time
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from ipaddress import ip_address
-from itertools import cycle, product
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import duckdb
 import psutil
 import psycopg
 import pytest
 import requests
-from requests.adapters import HTTPAdapter
-from urllib3 import Retry
 
-from tests.system.conftest import Footfall, Running, _footfall
-from tests.system.visitor import running
+from tests.system.conftest import PROGRAM, Footfall, Running, _footfall
+from tests.system.senders import AGENT_WORDS, AGENTS, FAILED, FORGED, MARKER, REFUSED, WRITTEN, Senders, bodies
 
 SECRET = "of this test alone"
-MARKER = "wombatparade"
-REFUSED = "refused by postgres"
-FAILED = "failed in postgres"
-DEADLINE_SECONDS = 60
-
-# of the ranges that are kept for documentation, so no program or configuration has them; first as everybody writes it,
-# then as proxies do
-WRITTEN = {
-    "Ann": ("203.0.113.77", "203.0.113.77:51234", "::ffff:203.0.113.77", "[::FFFF:203.0.113.77]:443"),
-    "Bob": ("198.51.100.23", "::ffff:c633:6417"),
-    "Cem": (
-        "2001:db8::1428:57ab",
-        "2001:0DB8:0000:0000:0000:0000:1428:57AB",
-        "[2001:db8:0:0::1428:57ab]",
-        "[2001:db8::1428:57ab]:8443",
-        "2001:db8::1428:57ab%eth0",
-    ),
-    "Dot": ("2001:db8:cafe::9", "[2001:db8:cafe:0:0:0:0:9]:1"),
-}
-# what a client itself writes into the headers of proxies
-FORGED = ("192.0.2.66", "2001:db8:bad::1")
-
-# a word from the beginning and one from the end of each agent, as one that is cut short must not be stored either
-AGENT_WORDS = ("zebrafinch", "quokkatail")
-BROWSER = "Mozilla/5.0 (X11; Linux x86_64; Zebrafinch) AppleWebKit/537.36 Chrome/140.0.0.0 Safari/537.36 Quokkatail/1"
-AGENTS = (
-    BROWSER,
-    "Zebrafinch-bot/2.1 (+http://example.com/bot; Quokkatail)",
-    "Zebrafinch'); DROP TABLE tracking_events; -- ${jndi:ldap://x} %s%n {0} <script>Quokkatail</script>",
-    "Zebrafinch \xff\xfe\x80 Quokkatail",
-    f"Zebrafinch {'(' * 5_000} Quokkatail",
-)
+DEADLINE_SECONDS = 120
 
 CONSTRAINTS = f"""
     ALTER TABLE tracking_events ADD CONSTRAINT refused CHECK (event_name <> '{REFUSED}');
@@ -83,71 +50,12 @@ HASHES = {
     "FROM rejected_records GROUP BY 1",
 }
 
+# two starts and a refresh take as long as the machine is busy
+pytestmark = pytest.mark.timeout(600)
+
 # by place (spool, files, …) and word: where it was found
 Findings = dict[str, dict[str, list[str]]]
 Hashes = dict[str, dict[str, list[str]]]
-
-
-@dataclass
-class Senders:
-    """People behind a proxy, with their agents, and what they were told."""
-
-    footfall: Footfall
-    keys: dict[str, str]
-    session: requests.Session = field(default_factory=requests.Session)
-    agents: Iterator[str] = field(default_factory=lambda: cycle(AGENTS))
-    answers: list[bytes] = field(default_factory=list)
-    event_ids: set[str] = field(default_factory=set)
-
-    def __post_init__(self) -> None:
-        # a killed worker takes its connections along
-        again = Retry(10, allowed_methods=None, backoff_factor=0.1, respect_retry_after_header=False)
-        self.session.mount("http://", HTTPAdapter(max_retries=again))
-
-    def send(self, method: str, path: str, written: str, **given: Any) -> int:  # noqa: ANN401, as requests has it
-        """Send by a proxy that adds the address it saw to what the client wrote; return the status."""
-        url = self.footfall.url(given.pop("app", "ingest")) + path
-        key = self.keys[given.pop("scope", "write")]
-        agent = given.pop("agent", None) or next(self.agents)
-        headers = {
-            "Authorization": f"Bearer {given.pop('key', key)}",
-            "User-Agent": agent.encode("latin-1"),
-            "X-Forwarded-For": f"{FORGED[0]}, {FORGED[1]}, {written}",
-            "Forwarded": f'for="[{FORGED[1]}]"',
-            **dict.fromkeys(("X-Real-IP", "CF-Connecting-IP", "X-Client-IP"), FORGED[0]),
-            **given.pop("headers", {}),
-        }
-        answer = self.session.request(method, url, headers=headers, timeout=30, **given)
-        self.answers.append(f"{answer.headers}".encode() + answer.content)
-        if answer.status_code == 202:
-            self.event_ids.update(answer.json()["event_ids"])
-        return answer.status_code
-
-    def post_everything(self) -> None:
-        """Post every kind of record from every address, however written."""
-        for name in WRITTEN:
-            for written, (path, body) in product(WRITTEN[name], bodies(name).items()):
-                assert self.send("POST", path, written, json=body) == 202
-
-    def look_around(self) -> None:
-        """Open what everybody may open."""
-        for app, path in (
-            ("ingest", "/metrics"),
-            ("ingest", "/openapi.json"),
-            ("admin", "/"),
-            ("dagster", "/server_info"),
-        ):
-            assert self.send("GET", path, WRITTEN["Ann"][0], app=app) == 200
-
-    def cause_errors(self) -> None:
-        """Get every answer that ingest has for what is wrong."""
-        for name, (written, *_) in WRITTEN.items():
-            for path, body in bodies(name).items():
-                assert self.send("POST", path, written, data="{") == 400
-                assert self.send("POST", path, written, json={field: [7] for field in body}) == 400
-                assert self.send("POST", path, written, json=[body, {}]) == 202
-            for status, method, path, given in errors(name):
-                assert self.send(method, path, written, **given) == status, (method, path, given)
 
 
 @dataclass(frozen=True)
@@ -166,32 +74,31 @@ def left() -> Iterator[Left]:
     # not a folder of pytest's: while other test runs start beside this one, it bars Postgres's user from all of them
     with TemporaryDirectory(prefix="footfall-") as folder, contextmanager(_footfall)(Path(folder), env) as footfall:
         findings: Findings = {}
-        with running(footfall) as up:
-            keys = {scope: up.wait_for(rf"{scope} key +(\S+)")[1] for scope in ("write", "server")}
-            senders = Senders(footfall, keys)
+        with running(footfall) as first:
+            senders = Senders(footfall)
+            # Dagster, which takes longest to come up, is not waited for
+            senders.wait_for_ingest()
             with connect(footfall) as connection:
                 connection.execute(CONSTRAINTS)
             senders.post_everything()
-            senders.look_around()
             senders.cause_errors()
             worker(footfall).kill()
             senders.post_everything()
-            with drainer_and_postgres_killed(footfall, up):
+        with running(footfall) as second:
+            second.wait_for("Ctrl-C stops everything")
+            with drainer_and_postgres_killed(footfall, second):
                 senders.post_everything()
                 body = {"id": str(uuid.uuid4()), "name": "Postgres is away"}
                 assert senders.send("PUT", "/api/organizations", WRITTEN["Ann"][0], json=body, scope="server") == 503
                 findings["spool"] = search(files(footfall.home / "spool"))
             wait_until_arrived(footfall, senders.event_ids)
-        first = up.lines
-        with running(footfall) as up:
-            senders.post_everything()
-            wait_until_arrived(footfall, senders.event_ids)
+            senders.look_around()
             refresh(footfall)
             described = requests.get(footfall.url("ingest") + "/openapi.json", timeout=10).json()["paths"]
             with connect(footfall) as connection:
                 findings["postgres"] = search(postgres_tables(connection))
                 hashes: Hashes = {name: dict(connection.execute(query).fetchall()) for name, query in HASHES.items()}
-        output = "".join(first + up.lines).encode()
+        output = "".join(first.lines + second.lines).encode()
         findings["output"] = search([("up", output)])
         findings["answers"] = search((f"answer {number}", answer) for number, answer in enumerate(senders.answers))
         findings["duckdb"] = search(duckdb_tables(footfall.home))
@@ -206,7 +113,7 @@ def test_nothing_holds_raw_address_or_agent(left: Left, place: str) -> None:
 
 @pytest.mark.parametrize("place", ["spool", "postgres", "duckdb", "files"])
 def test_search_finds_what_may_be_stored(left: Left, place: str) -> None:
-    assert left.findings[place][MARKER] != []
+    assert MARKER in left.findings[place]
 
 
 @pytest.mark.parametrize("kind", ["events", "documents", "visitors", "rejected"])
@@ -224,40 +131,32 @@ def test_every_path_was_posted_to(left: Left) -> None:
     assert left.post_paths == set(bodies("Ann"))
 
 
-def bodies(name: str) -> dict[str, dict[str, Any]]:
-    """Return for each path a record that is good, and by whose name its row is found again."""
-    audience = {"user_type": "student", "app_name": "DViz"}
-    return {
-        "/api/track-visit": {"session_id": name},
-        "/api/heartbeat": {"user_id": str(uuid.uuid5(uuid.NAMESPACE_DNS, name))},
-        "/api/activity": {"event_type": "action", "action_name": name},
-        "/api/events": {**audience, "event_type": "visit", "event_name": MARKER, "session_id": name},
-        "/api/documents": {**audience, "level_name": "A1", "chapter_name": "Verbs", "document_name": name},
-        "/api/sessions/heartbeat": {**audience, "session_id": name, "user_id": 7},
-    }
-
-
-def errors(name: str) -> Iterator[tuple[int, str, str, dict[str, Any]]]:
-    """Yield what goes wrong: the status, the method, the path, and what is sent."""
-    event = bodies(name)["/api/events"]
-    # Postgres refuses it later
-    yield 202, "POST", "/api/events", {"json": {**event, "event_name": REFUSED}}
-    yield 413, "POST", "/api/events", {"data": b" " * (2**20 + 1)}
-    yield 400, "POST", "/api/events", {"data": b"no gzip", "headers": {"Content-Encoding": "gzip"}}
-    yield 415, "POST", "/api/events", {"data": b"{}", "headers": {"Content-Type": "text/html"}}
-    yield 401, "POST", "/api/events", {"json": event, "key": "of somebody else"}
-    yield 403, "PUT", "/api/accounts", {"json": {}}
-    yield 404, "POST", "/api/nothing", {"json": event}
-    yield 405, "PATCH", "/api/events", {"json": event}
-    # not even a request to Flask
-    yield 400, "POST", "/api/events", {"json": event, "agent": "Zebrafinch \0 Quokkatail"}
-    for status, given in ((503, REFUSED), (500, FAILED)):
-        body = {"id": str(uuid.uuid4()), "name": given}
-        yield status, "PUT", "/api/organizations", {"json": body, "scope": "server"}
-
-
 def keyed_hash(text: str) -> str:
     return hmac.digest(SECRET.encode(), text.encode(), "sha256").hex()
+
+
+@contextmanager
+def running(footfall: Footfall) -> Iterator[Running]:
+    """Run `footfall up`, which is not up yet, and end it by SIGTERM."""
+    process = subprocess.Popen(
+        [PROGRAM, "up"],
+        env={**footfall.env, "PYTHONUNBUFFERED": "1"},
+        cwd=footfall.home.parent,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert process.stdout is not None
+    with process.stdout:
+        up = Running(process)
+        reader = threading.Thread(target=up.read)
+        reader.start()
+        try:
+            yield up
+        finally:
+            process.terminate()
+            process.wait(DEADLINE_SECONDS)
+            reader.join()
 
 
 def worker(footfall: Footfall) -> psutil.Process:
@@ -311,22 +210,26 @@ def search(places: Iterable[tuple[str, bytes]]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for place, content in places:
         lowered = content.lower()
-        for name, word in words():
+        for name, word in words().items():
             if word in lowered:
                 found.setdefault(name, []).append(place)
     return found
 
 
 @cache
-def words() -> list[tuple[str, bytes]]:
-    """List what is searched for, by a name: in all ways in which programs write addresses, and as proxies did."""
-    texts = {text.lower() for written in WRITTEN.values() for text in written} | set(FORGED)
-    for address in [ip_address(written[0]) for written in WRITTEN.values()] + [ip_address(text) for text in FORGED]:
+def words() -> dict[str, bytes]:
+    """List what is searched for, by a name: addresses as proxies wrote them and as programs write them, agents."""
+    texts = {text.lower() for written in WRITTEN.values() for text in written}
+    packed = {}
+    for address in map(ip_address, (*(written[0] for written in WRITTEN.values()), *FORGED)):
         texts |= {str(address), address.exploded, address.reverse_pointer, str(int(address))}
         if address.version == 6:
             texts.add(address.packed.hex())
-    packed = [("packed " + text, ip_address(text).packed) for text in ("2001:db8::1428:57ab", "2001:db8:cafe::9")]
-    return [(text, text.encode()) for text in (*sorted(texts), *AGENT_WORDS, MARKER)] + packed
+            packed[f"{address} packed"] = address.packed.lower()
+        else:
+            # as the end of an IPv6 address; four bytes alone come by chance, too
+            texts.add(address.packed.hex(":", 2))
+    return {text: text.encode() for text in (*texts, *AGENT_WORDS, MARKER)} | packed
 
 
 def files(folder: Path) -> Iterator[tuple[str, bytes]]:
