@@ -71,7 +71,8 @@ def overwrite_letters(path: Path) -> None:
 
 def overwrite(path: Path, length: int) -> None:
     with path.open("r+b") as file:
-        file.seek(path.stat().st_size // 2)
+        # amid the page that stands there, whose head SQLite would look at
+        file.seek(path.stat().st_size // 8192 * 4096 + 2_000)
         file.write(b"\x5a" * length)
 
 

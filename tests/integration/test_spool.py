@@ -173,8 +173,8 @@ def test_leader_that_fails_unforeseen_holds_nobody_up(tmp_path: Path, broken: Pa
 
 def test_close_under_load_breaks_no_promise(tmp_path: Path) -> None:
     with closing(Spool(tmp_path, 0)) as spool:
-        _in_threads([partial(_close_often, spool), *[partial(_append_all, spool, [a_part("x")] * 20)] * 4])
-    assert sum(len(read_parts(path)) for path in spools_in(tmp_path)) == 80
+        _in_threads([partial(_close_often, spool), *[partial(_append_all, spool, [a_part("x")] * 50)] * 4])
+    assert sum(len(read_parts(path)) for path in spools_in(tmp_path)) == 200
 
 
 def test_backlog_is_known_without_postgres(tmp_path: Path) -> None:
@@ -189,17 +189,23 @@ def test_backlog_is_known_without_postgres(tmp_path: Path) -> None:
     assert (read_backlog(tmp_path).record_count, read_backlog(tmp_path).damaged_file_count) == (1, 1)
 
 
-def test_lock_that_was_removed_is_no_lock(tmp_path: Path) -> None:
-    path = tmp_path / "a.lock"
-    held = take_lock(path)
-    assert held is not None
-    assert take_lock(path) is None
-    path.unlink()
-    again = take_lock(path)
-    assert again is not None
-    os.close(held)
-    assert take_lock(path) is None
-    os.close(again)
+def test_lock_that_is_removed_again_and_again_has_one_holder(tmp_path: Path) -> None:
+    path, holding = tmp_path / "a.lock", threading.Lock()
+
+    def take_and_remove() -> int:
+        taken = 0
+        for _ in range(1_000):
+            descriptor = take_lock(path)
+            if descriptor is not None:
+                assert holding.acquire(blocking=False), "two hold it at once"
+                os.sched_yield()
+                holding.release()
+                path.unlink()
+                os.close(descriptor)
+                taken += 1
+        return taken
+
+    assert any(_in_threads([take_and_remove] * 4))
 
 
 def test_orphans_go_and_what_is_used_stays(tmp_path: Path) -> None:
@@ -237,7 +243,7 @@ def _append_all(spool: Spool, parts: Sequence[Part]) -> None:
 
 
 def _close_often(spool: Spool) -> None:
-    for _ in range(20):
+    for _ in range(2_000):
         spool.close()
 
 
