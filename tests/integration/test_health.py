@@ -1,5 +1,6 @@
 """`/healthz` and `/readyz`: alive, and able to accept, which an absent Postgres does not change."""
 
+import resource
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -83,7 +84,18 @@ def test_worker_without_room_is_not_ready(tmp_path: Path, database_url: str) -> 
     assert checks == {"spool": "ok", "keys": "ok"}
 
 
-def test_worker_that_cannot_write_is_not_ready(tmp_path: Path, app: Flask) -> None:
+def test_worker_that_cannot_write_is_not_ready(app: Flask) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    try:
+        answer = app.test_client().get("/readyz")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert answer.status_code == 503
+    assert "File too large" in checks_of(answer)["spool"]
+
+
+def test_worker_without_its_folder_is_not_ready(tmp_path: Path, app: Flask) -> None:
     (tmp_path / "spool").rename(tmp_path / "moved")
     client = app.test_client()
     answer = client.get("/readyz")

@@ -114,6 +114,7 @@ def test_refused_state_is_logged_without_its_values(api: Api, database: psycopg.
         (f"INSERT INTO user_heartbeats (user_id) VALUES ('{UNKNOWN_ID}')", "23503"),
         (f"INSERT INTO tracking_events (user_type, app_name) VALUES ('guest', '{SENT}')", "23502"),
         (f"INSERT INTO admin_settings VALUES ('{SENT}', '1'), ('{SENT}', '2')", "23505"),
+        (f"DO $$ BEGIN RAISE EXCEPTION 'refused' USING DETAIL = '{SENT}'; END $$", "P0001 refused"),
     ],
 )
 def test_postgres_error_is_described_without_values(database_url: str, statement: str, sqlstate: str) -> None:
