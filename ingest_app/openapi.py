@@ -72,6 +72,7 @@ PUBLIC = {
     "/readyz": ("This worker can accept records", "application/json"),
     "/metrics": ("What was counted, as Prometheus reads it", "text/plain"),
     "/openapi.json": ("This document", "application/json"),
+    "/tracker.js": ("The script for web pages", "text/javascript"),
 }
 
 
@@ -144,7 +145,7 @@ def _delete(name: str) -> Json:
 
 
 def _get(path: str, summary: str, media: str) -> Json:
-    schema = {"type": "string"} if media == "text/plain" else {"type": "object"}
+    schema = {"type": "string"} if media.startswith("text/") else {"type": "object"}
     found: Json = {"200": {"description": summary, "content": {media: {"schema": schema}}}}
     if path == "/readyz":
         found["503"] = {"description": "It cannot, and says why", "content": {media: {"schema": schema}}}
