@@ -31,8 +31,8 @@ log = logging.getLogger("ingest_app.drain")
 
 def main() -> int:
     """Drain until told to stop."""
-    configure_logs()
     settings = IngestSettings()
+    configure_logs()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

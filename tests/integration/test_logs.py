@@ -3,11 +3,14 @@
 import io
 import json
 import logging
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import psutil
 import psycopg
 import pytest
 from flask import Flask
@@ -62,6 +65,15 @@ def node(database_url: str, tmp_path: Path) -> Iterator[Node]:
 
 def lines_of(log: io.StringIO) -> list[dict[str, Any]]:
     return [json.loads(line) for line in log.getvalue().splitlines()]
+
+
+def second_drainer(node: Node) -> subprocess.CompletedProcess[bytes]:
+    """Start a drainer beside the node's, which says so and ends."""
+    env = psutil.Process(node.drainer.pid).environ()
+    with (node.home / "second.log").open("wb") as output:
+        return subprocess.run(
+            (sys.executable, "-m", "ingest_app.drain"), env=env, stdout=output, stderr=output, timeout=60, check=False
+        )
 
 
 def test_line_has_time_level_logger_and_event(log: io.StringIO) -> None:
@@ -151,8 +163,10 @@ def test_processes_log_json_without_what_was_sent(node: Node, database_url: str,
     a_spool(node.home / "spool", *(a_part(an_event(**row)) for row in poisonous))
     rejected = "SELECT count(*) FROM rejected_records"
     wait_until(lambda: database.execute(rejected).fetchall() == [(len(poisonous),)])
+    assert second_drainer(node).returncode == 1
     written = node.logs()
     assert [json.loads(line)["level"] for line in written.splitlines()]
     assert "Starting granian" in written
+    assert "another drainer works on" in written
     for secret in (SENT, key, "203.0.113.77"):
         assert secret not in written
