@@ -73,7 +73,8 @@ def assert_described(response: TestResponse) -> None:
 
 
 def test_every_operation_keeps_to_its_description(api: Api, database: psycopg.Connection) -> None:
-    schema = schemathesis.openapi.from_wsgi("/openapi.json", api.client.application)
+    # the script is a file without input, and schemathesis does not close the files that it is answered
+    schema = schemathesis.openapi.from_wsgi("/openapi.json", api.client.application).exclude(path="/tracker.js")
     headers = {"Authorization": f"Bearer {api.keys['server']}"}
     right, wrong = (schema.as_strategy(generation_mode=mode) for mode in schemathesis.GenerationMode)
 
