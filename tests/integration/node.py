@@ -88,10 +88,8 @@ def _process(command: tuple[str, ...], env: dict[str, str], log: Path) -> Iterat
         process = subprocess.Popen(command, env=env, stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
     try:
         yield process
-        process.terminate()
-        process.wait(PATIENCE_SECONDS)
     finally:
-        # a worker that granian started a moment ago outlives it
+        # not asked to stop: granian waits for ever for a worker that was still starting when it was asked
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
