@@ -24,7 +24,7 @@ from ingest_app.errors import InvalidRecord, NotFound
 from ingest_app.keys import Key
 from ingest_app.kinds import KINDS, Kind, Receipt, event_ids_of
 from ingest_app.metrics import NodeCollector, RequestMetrics, watch_requests
-from ingest_app.privacy import NOBODY, CountryTable, Privacy, Sender
+from ingest_app.privacy import NOBODY, CountryTable, Privacy, Sender, read_user_agent
 from ingest_app.schema import accounts, organizations, subscriptions, users
 from ingest_app.settings import IngestSettings
 from ingest_app.spool import Spool
@@ -60,6 +60,8 @@ def create_app(settings: IngestSettings | None = None) -> Flask:
     app = Flask(__name__, static_folder=None)
     app.extensions["footfall"] = ingest = _make_parts(settings or IngestSettings())
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+    # an address with a slash too many is unknown, and not sent elsewhere by a page of HTML
+    app.url_map.merge_slashes = False
     answers.register_error_handlers(app)
     for name in TRACKED:
         _route(app, "POST", f"/api/{name}", KINDS[name])
@@ -89,6 +91,8 @@ def _make_parts(settings: IngestSettings) -> Ingest:
 
     control = ControlWatch(watching, settings.spool_folder / "control.json", each_time=now_and_then)
     table = settings.footfall_country_table
+    # now, not while the first visitors wait: the rules take half a second to read
+    read_user_agent("warm")
     privacy = Privacy(settings.footfall_secret, CountryTable.read(table) if table else None)
     return Ingest(settings, engine, control, spool, privacy, metrics)
 

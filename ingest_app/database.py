@@ -10,6 +10,8 @@ VANISHED_TIMEOUT_MS = 15_000
 POOL_WAIT_SECONDS = 5
 
 
+# for who drains: a drained spool is removed, so its rows are on the server's disk first, whatever that is set to
+DURABLE = "-c synchronous_commit=on"
 # for a server that answers requests: who waits for a lock holds a connection that others need
 SERVING = "-c lock_timeout=5s -c statement_timeout=30s"
 

@@ -11,7 +11,7 @@ import time
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from ingest_app.database import SERVING, make_engine
+from ingest_app.database import DURABLE, SERVING, make_engine
 from ingest_app.drain.batch import Drained
 from ingest_app.drain.drainer import Drainer
 from ingest_app.logs import configure_logs, describe
@@ -23,8 +23,6 @@ from ingest_app.spool.files import DRAINER_LOCK, remove_orphans, take_lock
 PAUSE_SECONDS = 0.1
 LAST_BACKOFF_SECONDS = 5.0
 LAST_DRAIN_SECONDS = 10.0
-# a drained spool is removed, so its rows are on the server's disk first, also where an operator has turned that off
-DURABLE = "-c synchronous_commit=on"
 
 log = logging.getLogger("ingest_app.drain")
 
