@@ -27,6 +27,9 @@ DEADLINE_SECONDS = 90
 CLIENTS = 4
 AN_EVENT = {"user_type": "guest", "event_type": "visit", "event_name": "home"}
 
+# a worker that is asked to stop while it starts does not hear it
+PATIENCE = ("--workers-kill-timeout", 5)
+
 waiting = threading.Event()
 
 
@@ -44,12 +47,18 @@ class Stack:
         serve = (PROGRAMS / "granian", "--interface", "wsgi", "--factory", "ingest_app.app:create_app", "--port", port)
         self._commands: dict[str, Sequence[object]] = {
             "postgres": (program, "-D", home / "postgres", "-k", home / "postgres", "-c", "listen_addresses="),
-            "ingest": (*serve, "--host", "127.0.0.1", "--workers", 2, "--respawn-failed-workers"),
+            "ingest": (*serve, "--host", "127.0.0.1", "--workers", 2, "--respawn-failed-workers", *PATIENCE),
             "drainer": (sys.executable, "-m", "ingest_app.drain"),
         }
 
     def start(self, name: str) -> None:
-        """Start a process; Postgres as the user that its files belong to, for it refuses to be root."""
+        """Start a process, and wait for it where it is Postgres."""
+        self._spawn(name)
+        if name == "postgres":
+            wait_until(self._has_postgres)
+
+    def _spawn(self, name: str) -> None:
+        # Postgres as the user that its files belong to, for it refuses to be root
         owner = (self.home / "postgres").stat()
         user = {"user": owner.st_uid, "group": owner.st_gid} if name == "postgres" and os.geteuid() == 0 else {}
         with (self.home / f"{name}.log").open("ab") as log:
@@ -57,8 +66,6 @@ class Stack:
             self.processes[name] = subprocess.Popen(
                 command, env=self._env, cwd="/", stdout=log, stderr=log, start_new_session=True, **user
             )
-        if name == "postgres":
-            wait_until(self._has_postgres)
 
     def run_drainer(self) -> subprocess.CompletedProcess[str]:
         """Start one more drainer, by mistake."""
@@ -129,11 +136,9 @@ class Stack:
         return False
 
     def _has_postgres(self) -> bool:
-        process = self.processes["postgres"]
-        if process.poll() is not None:
+        if self.processes["postgres"].poll() is not None:
             # what a killed server's children still hold keeps a new one away for a moment
-            self.start("postgres")
-            return True
+            self._spawn("postgres")
         with suppress(psycopg.OperationalError), psycopg.connect(self.dsn, connect_timeout=5):
             return True
         return False
