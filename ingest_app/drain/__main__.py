@@ -20,7 +20,7 @@ from ingest_app.settings import IngestSettings
 from ingest_app.spool.files import DRAINER_LOCK, remove_orphans, take_lock
 
 # also how long a record waits at most while all is well
-PAUSE_SECONDS = 0.1
+PAUSE_SECONDS = 0.25
 LAST_BACKOFF_SECONDS = 5.0
 LAST_DRAIN_SECONDS = 10.0
 
