@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def doctor(home: Home = None) -> None:
-    """Check tables, columns, indexes, settings, partitions, warehouse and disk; exit 1 if anything is wrong."""
+    """Check tables, columns, settings, partitions, spool, rejected records, warehouse, disk; exit 1 if any is wrong."""
     from footfall.doctor import checklist, health
     from footfall.settings import load_settings
     from footfall.stack import open_engine

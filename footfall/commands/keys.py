@@ -1,7 +1,5 @@
 """`footfall keys create|list|revoke`."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
@@ -11,7 +9,7 @@ import typer
 from footfall.commands.options import Home
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    pass
 
 app = typer.Typer(help="Make, list and revoke API keys.", no_args_is_help=True)
 
@@ -42,12 +40,14 @@ def create(
     home: Home = None,
 ) -> None:
     """Make a key and print it, once, alone on stdout."""
+    from footfall.settings import load_settings
+    from footfall.stack import open_current
     from ingest_app.keys import create_key
 
     if app_name is not None and not 1 <= len(app_name) <= 50:
         raise typer.BadParameter("an app's name has 1 to 50 characters", param_hint="--app")
     origins = [_origin(each) for each in origin or ()]
-    with _connection(home) as connection:
+    with open_current(load_settings(home)) as connection:
         typer.echo(create_key(connection, scope.value, app_name, origins, rate_limit))
 
 
@@ -57,10 +57,12 @@ def list_(home: Home = None) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from footfall.settings import load_settings
+    from footfall.stack import open_current
     from ingest_app.keys import list_keys
 
     table = Table("id", "scope", "app", "origins", "rate limit", "created", "last used", "revoked")
-    with _connection(home) as connection:
+    with open_current(load_settings(home)) as connection:
         for key in list_keys(connection):
             times = (_minute(time) for time in (key.created_at, key.last_used_at, key.revoked_at))
             origins = " ".join(key.allowed_origins)
@@ -72,9 +74,11 @@ def list_(home: Home = None) -> None:
 def revoke(key_id: Annotated[int, typer.Argument(metavar="ID")], home: Home = None) -> None:
     """Make a key worthless from now on."""
     from footfall.errors import NoSuchKey
+    from footfall.settings import load_settings
+    from footfall.stack import open_current
     from ingest_app.keys import revoke_key
 
-    with _connection(home) as connection:
+    with open_current(load_settings(home)) as connection:
         if not revoke_key(connection, key_id):
             raise NoSuchKey(key_id)
     typer.echo(f"key {key_id} is revoked")
@@ -93,15 +97,3 @@ def _origin(stated: str) -> str:
         return read_origin(stated)
     except OriginMalformed as error:
         raise typer.BadParameter(str(error), param_hint="--origin") from error
-
-
-@contextmanager
-def _connection(home: Home) -> Iterator["Connection"]:
-    from footfall.settings import load_settings
-    from footfall.stack import open_engine
-    from ingest_app.database import connect
-    from ingest_app.migrate import require_current
-
-    with open_engine(load_settings(home)) as engine, connect(engine) as connection, connection.begin():
-        require_current(connection)
-        yield connection

@@ -4,14 +4,11 @@ import os
 import pwd
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from footfall.commands.options import Home
-
-if TYPE_CHECKING:
-    from sqlalchemy import Connection
 
 app = typer.Typer(help="Read and change the kill switches and settings, while footfall runs.", no_args_is_help=True)
 
@@ -26,12 +23,14 @@ def get(
 ) -> None:
     """Print all settings with what they mean, or the bare value of one."""
     from footfall.errors import SettingNotSet
+    from footfall.settings import load_settings
+    from footfall.stack import open_current
     from ingest_app.admin_settings import find_rule, read_settings
 
     if key is not None:
         with _wrong_usage():
             default = find_rule(key).default
-    with _connection(home) as connection:
+    with open_current(load_settings(home)) as connection:
         stored = read_settings(connection)
     if key is None:
         _print(stored)
@@ -44,11 +43,13 @@ def get(
 @app.command("set")
 def set_(key: Key, value: Value, home: Home = None) -> None:
     """Change a setting, from now on; who changed what is kept in `admin_audit_log`."""
+    from footfall.settings import load_settings
+    from footfall.stack import open_current
     from ingest_app.admin_settings import check, set_setting
 
     with _wrong_usage():
         check(key, value)
-    with _connection(home) as connection:
+    with open_current(load_settings(home)) as connection:
         old = set_setting(connection, key, value, _actor())
     was = "was not set" if old is None else f"was {old}"
     typer.echo(f"{key} is {value} already" if old == value else f"{key} is now {value}, {was}")
@@ -86,15 +87,3 @@ def _actor() -> str:
     except KeyError:
         # a container may run as a number that the list does not know
         return f"cli:{user_id}"
-
-
-@contextmanager
-def _connection(home: Home) -> Iterator["Connection"]:
-    from footfall.settings import load_settings
-    from footfall.stack import open_engine
-    from ingest_app.database import connect
-    from ingest_app.migrate import require_current
-
-    with open_engine(load_settings(home)) as engine, connect(engine) as connection, connection.begin():
-        require_current(connection)
-        yield connection

@@ -60,11 +60,19 @@ class Stack:
     def _spawn(self, name: str) -> None:
         # Postgres as the user that its files belong to, for it refuses to be root
         owner = (self.home / "postgres").stat()
-        user = {"user": owner.st_uid, "group": owner.st_gid} if name == "postgres" and os.geteuid() == 0 else {}
+        is_other = name == "postgres" and os.geteuid() == 0
+        user, group = (owner.st_uid, owner.st_gid) if is_other else (None, None)
         with (self.home / f"{name}.log").open("ab") as log:
             command = list(map(str, self._commands[name]))
             self.processes[name] = subprocess.Popen(
-                command, env=self._env, cwd="/", stdout=log, stderr=log, start_new_session=True, **user
+                command,
+                env=self._env,
+                cwd="/",
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                user=user,
+                group=group,
             )
 
     def run_drainer(self) -> subprocess.CompletedProcess[str]:
