@@ -1,12 +1,13 @@
-"""The worker's side of the spool: what an append promises, and what is left when it breaks off. No Postgres."""
+"""The worker's side of the spool: what an append promises, and what is left when it breaks off. No Postgres.
+
+What it does on a disk that is full or fails is in test_spool_disk.py.
+"""
 
 import os
-import platform
-import subprocess
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest_app.errors import SpoolFailed, SpoolFull
+from ingest_app.errors import SpoolFailed
 from ingest_app.spool import Spool
 from ingest_app.spool.files import Part, lock_path, read_end, remove_orphans, spools_in, take_lock
 from ingest_app.spool.reader import SpoolReader, note_drained, read_backlog
@@ -107,57 +108,6 @@ def test_worker_killed_in_the_middle_left_all_it_promised(tmp_path: Path) -> Non
     assert len(found) <= len(promised) + 4
     with closing(SpoolReader(path)) as reader:
         reader.require_whole()
-
-
-@pytest.mark.skipif(platform.machine() != "x86_64", reason="the filter names system calls by their x86-64 numbers")
-def test_commit_whose_fsync_failed_stays_refused(tmp_path: Path) -> None:
-    answers = _run(run_python(FAIL_EVERY_FSYNC, tmp_path))
-    assert answers == ["kept", "disk I/O error"]
-    # killed with the refused commit whole in its log, which SQLite takes for committed when it recovers
-    [path] = spools_in(tmp_path)
-    assert b"refused" in Path(f"{path}-wal").read_bytes()
-    assert [part.rows for part in read_parts(path)] == [b'["kept"]']
-    with closing(SpoolReader(path)) as reader:
-        assert reader.last_seq() == 1
-        assert [entry.seq for entry in reader.salvage()] == [1]
-
-
-def test_file_that_cannot_grow_refuses_then_accepts_again(tmp_path: Path) -> None:
-    answers = _run(run_python(FILE_SIZE_LIMIT, tmp_path))
-    _assert_kept_are_the_accepted(answers, tmp_path)
-
-
-def test_full_disk_refuses_then_accepts_again(tmp_path: Path) -> None:
-    namespace = ("unshare", "--user", "--map-root-user", "--mount")
-    mount = f"mount -t tmpfs -o size=1m none {tmp_path}"
-    with suppress(FileNotFoundError):
-        if subprocess.run([*namespace, "sh", "-c", mount], capture_output=True, check=False).returncode == 0:
-            inside = ("sh", "-c", f'{mount} && "$@" && cp {tmp_path}/*.spool* {tmp_path}/*.lock {tmp_path}.out', "-")
-            Path(f"{tmp_path}.out").mkdir()
-            answers = _run(run_python(FULL_DISK, tmp_path, before=(*namespace, *inside)))
-            assert "disk_full" in answers
-            _assert_kept_are_the_accepted(answers, Path(f"{tmp_path}.out"))
-            return
-    pytest.skip("this user may not mount a small disk in a namespace of its own")
-
-
-def test_nothing_is_accepted_below_the_reserve(tmp_path: Path) -> None:
-    with closing(Spool(tmp_path, 2**62)) as spool:
-        with pytest.raises(SpoolFull):
-            spool.append(a_part("x"))
-        with pytest.raises(SpoolFull):
-            spool.probe()
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_folder_that_is_gone_refuses_then_accepts_again(tmp_path: Path) -> None:
-    folder = tmp_path / "spool"
-    with closing(Spool(folder, 0)) as spool:
-        with pytest.raises(SpoolFailed):
-            spool.append(a_part("x"))
-        folder.mkdir()
-        spool.append(a_part("y"))
-        assert [part.rows for path in spools_in(folder) for part in read_parts(path)] == [b'["y"]']
 
 
 @pytest.mark.parametrize("broken", [Part("events", 1, None), Part(None, 1, b"[]")])  # type: ignore[arg-type]
@@ -260,22 +210,6 @@ def _is_left(path: Path) -> bool:
         return reader.is_left()
 
 
-def _run(process: subprocess.Popen[str]) -> list[str]:
-    output, errors = process.communicate(timeout=60)
-    assert "Traceback" not in errors, errors
-    return output.split("\n")[:-1]
-
-
-def _assert_kept_are_the_accepted(answers: list[str], folder: Path) -> None:
-    """Answers are the number of each accepted part, or why one was refused."""
-    accepted = [int(answer) for answer in answers if answer.isdigit()]
-    refusals = [index for index, answer in enumerate(answers) if not answer.isdigit()]
-    # accepted, then refused for a while, then accepted again
-    assert 0 < refusals[0] <= refusals[-1] < len(answers) - 1
-    kept = [msgspec.json.decode(part.rows)[0] for path in spools_in(folder) for part in read_parts(path)]
-    assert sorted(kept) == accepted
-
-
 ASK_FOR_END = """
 import sys
 from pathlib import Path
@@ -297,70 +231,4 @@ def work():
         sys.stdout.write(f"{number}\\n")
 for _ in range(4):
     threading.Thread(target=work).start()
-"""
-
-# a seccomp filter of this thread: fsync (74) and fdatasync (75) answer EIO, all else is allowed
-FAIL_EVERY_FSYNC = """
-import ctypes, errno, os, signal, struct, sys
-from pathlib import Path
-from ingest_app.errors import SpoolFailed
-from ingest_app.spool import Spool
-from tests.integration.spools import a_part
-spool = Spool(Path(sys.argv[1]), 0)
-spool.append(a_part("kept"))
-print("kept")
-LOAD, EQUAL, RETURN = 0x20, 0x15, 0x06
-filters = [(LOAD, 0, 0, 0), (EQUAL, 1, 0, 74), (EQUAL, 0, 1, 75), (RETURN, 0, 0, 0x50000 | errno.EIO),
-           (RETURN, 0, 0, 0x7FFF0000)]
-code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *one) for one in filters))
-program = ctypes.create_string_buffer(struct.pack("HxxxxxxQ", len(filters), ctypes.addressof(code)))
-libc = ctypes.CDLL(None, use_errno=True)
-assert libc.prctl(38, 1, 0, 0, 0) == 0
-assert libc.prctl(22, 2, program, 0, 0) == 0, os.strerror(ctypes.get_errno())
-try:
-    spool.append(a_part("refused"))
-except SpoolFailed as error:
-    print(error.reason)
-os.kill(os.getpid(), signal.SIGKILL)
-"""
-
-FILL = """
-import os, resource, signal, sys
-from pathlib import Path
-from ingest_app.errors import RequestRefused
-from ingest_app.spool import Spool
-from tests.integration.spools import a_part
-folder = Path(sys.argv[1])
-spool = Spool(folder, 0)
-def append(number):
-    try:
-        spool.append(a_part(number, "." * 20_000))
-    except RequestRefused as error:
-        assert error.status == 503 and error.retry_after_seconds
-        print(error.code)
-    else:
-        print(number)
-"""
-
-FILE_SIZE_LIMIT = f"""
-{FILL}
-for number in range(5):
-    append(number)
-resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, resource.RLIM_INFINITY))
-for number in range(5, 15):
-    append(number)
-resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-for number in range(15, 20):
-    append(number)
-os.kill(os.getpid(), signal.SIGKILL)
-"""
-
-FULL_DISK = f"""
-{FILL}
-(folder / "ballast").write_bytes(bytes(400_000))
-for number in range(60):
-    append(number)
-(folder / "ballast").unlink()
-for number in range(60, 65):
-    append(number)
 """
