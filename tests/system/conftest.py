@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -98,15 +99,7 @@ def start(request: pytest.FixtureRequest) -> Iterator[Callable[..., Running]]:
     started: list[Running] = []
 
     def run(footfall: Footfall, *arguments: str) -> Running:
-        process = subprocess.Popen(
-            [PROGRAM, *arguments],
-            env={**footfall.env, "PYTHONUNBUFFERED": "1"},
-            cwd=footfall.home.parent,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        running = Running(process)
+        running = Running(_spawn(footfall, *arguments))
         threading.Thread(target=running.read, daemon=True).start()
         started.append(running)
         return running
@@ -118,6 +111,33 @@ def start(request: pytest.FixtureRequest) -> Iterator[Callable[..., Running]]:
         running.process.wait(60)
         assert running.process.stdout is not None
         running.process.stdout.close()
+
+
+@contextmanager
+def starting(footfall: Footfall) -> Iterator[Running]:
+    """Run `footfall up`, which is not up yet, and end it by SIGTERM; all that it said is in its lines then."""
+    up = Running(_spawn(footfall, "up"))
+    assert up.process.stdout is not None
+    with up.process.stdout:
+        reader = threading.Thread(target=up.read)
+        reader.start()
+        try:
+            yield up
+        finally:
+            up.process.terminate()
+            up.process.wait(DEADLINE_SECONDS)
+            reader.join()
+
+
+def _spawn(footfall: Footfall, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [PROGRAM, *arguments],
+        env={**footfall.env, "PYTHONUNBUFFERED": "1"},
+        cwd=footfall.home.parent,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
 
 
 def _footfall(folder: Path, extra: dict[str, str]) -> Iterator[Footfall]:

@@ -5,8 +5,6 @@ The senders come through one trusted proxy. Which hash one gets is looked at her
 
 import hmac
 import signal
-import subprocess
-import threading
 import time
 import uuid
 from collections.abc import Iterable, Iterator
@@ -23,7 +21,7 @@ import psycopg
 import pytest
 import requests
 
-from tests.system.conftest import PROGRAM, Footfall, Running, _footfall
+from tests.system.conftest import Footfall, Running, _footfall, starting
 from tests.system.senders import AGENT_WORDS, AGENTS, FAILED, FORGED, MARKER, REFUSED, WRITTEN, Senders, bodies
 
 SECRET = "of this test alone"
@@ -74,7 +72,7 @@ def left() -> Iterator[Left]:
     # not a folder of pytest's: while other test runs start beside this one, it bars Postgres's user from all of them
     with TemporaryDirectory(prefix="footfall-") as folder, contextmanager(_footfall)(Path(folder), env) as footfall:
         findings: Findings = {}
-        with running(footfall) as first:
+        with starting(footfall) as first:
             senders = Senders(footfall)
             # Dagster, which takes longest to come up, is not waited for
             senders.wait_for_ingest()
@@ -84,7 +82,7 @@ def left() -> Iterator[Left]:
             senders.cause_errors()
             worker(footfall).kill()
             senders.post_everything()
-        with running(footfall) as second:
+        with starting(footfall) as second:
             second.wait_for("Ctrl-C stops everything")
             with drainer_and_postgres_killed(footfall, second):
                 senders.post_everything()
@@ -133,30 +131,6 @@ def test_every_path_was_posted_to(left: Left) -> None:
 
 def keyed_hash(text: str) -> str:
     return hmac.digest(SECRET.encode(), text.encode(), "sha256").hex()
-
-
-@contextmanager
-def running(footfall: Footfall) -> Iterator[Running]:
-    """Run `footfall up`, which is not up yet, and end it by SIGTERM."""
-    process = subprocess.Popen(
-        [PROGRAM, "up"],
-        env={**footfall.env, "PYTHONUNBUFFERED": "1"},
-        cwd=footfall.home.parent,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    assert process.stdout is not None
-    with process.stdout:
-        up = Running(process)
-        reader = threading.Thread(target=up.read)
-        reader.start()
-        try:
-            yield up
-        finally:
-            process.terminate()
-            process.wait(DEADLINE_SECONDS)
-            reader.join()
 
 
 def worker(footfall: Footfall) -> psutil.Process:

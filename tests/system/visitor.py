@@ -1,8 +1,6 @@
 """A visitor of a page with the tracker on it, and the footfall that counts him. What he does is the tests' affair."""
 
 import signal
-import subprocess
-import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,7 +12,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, Request
 
 from tests.system.browser import Site
-from tests.system.conftest import PROGRAM, Footfall, Running
+from tests.system.conftest import Footfall, Running, starting
 
 
 @dataclass(frozen=True)
@@ -87,26 +85,10 @@ class Visitor:
 
 @contextmanager
 def running(footfall: Footfall) -> Iterator[Running]:
-    process = subprocess.Popen(
-        [PROGRAM, "up"],
-        env={**footfall.env, "PYTHONUNBUFFERED": "1"},
-        cwd=footfall.home.parent,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    assert process.stdout is not None
-    with process.stdout:
-        up = Running(process)
-        reader = threading.Thread(target=up.read)
-        reader.start()
-        try:
-            up.wait_for("Ctrl-C stops everything")
-            yield up
-        finally:
-            process.terminate()
-            process.wait(60)
-            reader.join()
+    """Run `footfall up`, which is up."""
+    with starting(footfall) as up:
+        up.wait_for("Ctrl-C stops everything")
+        yield up
 
 
 def wait_until(page: Page, is_true: Callable[[], bool]) -> None:
