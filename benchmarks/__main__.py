@@ -47,7 +47,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rows", type=int, default=DEFAULT_ROW_COUNT, help="events to load (default %(default)s)")
     parser.add_argument("--repetitions", type=int, default=5, help="runs of each (default %(default)s)")
     parser.add_argument("--seconds", type=float, default=10, help="of single events, each run (default %(default)s)")
-    parser.add_argument("--minutes", type=float, default=1, help="of batches (default %(default)s)")
+    parser.add_argument("--minutes", type=float, default=5, help="of batches (default %(default)s)")
     parser.add_argument("--pace", type=int, default=20_000, help="events a second in batches (default %(default)s)")
     return parser.parse_args()
 

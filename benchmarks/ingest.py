@@ -59,6 +59,8 @@ def measure_batches(database_url: str, folder: Path, events_per_second: int, sec
         workers = [child.memory_info().rss for child in running.children(recursive=True)]
         _wait_drained(folder)
         total = _count(connection) - before
+    if sent.refusals:
+        raise AssertionError(sent.refusals[0])
     if total != sent.accepted:
         raise AssertionError(f"{sent.accepted:,} events were accepted and {total:,} are in Postgres")
     table = Table(title=f"Batches of {BATCH_SIZE} for {elapsed:.0f} s, paced at {events_per_second:,} events/s")
@@ -112,6 +114,7 @@ class _Pace:
     def __init__(self, url: str, key: str, events_per_second: int) -> None:
         self.accepted = 0
         self.latencies_ms: list[float] = []
+        self.refusals: list[str] = []
         self._address = urlsplit(url).netloc
         self._headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json", "User-Agent": BROWSER}
         self._body = json.dumps([{**AN_EVENT, "user_id": n, "session_id": f"s-{n}"} for n in range(BATCH_SIZE)])
@@ -140,6 +143,9 @@ class _Pace:
             connection.request("POST", "/api/events", self._body, self._headers)
             answer = connection.getresponse()
             told = json.loads(answer.read())
+            if answer.status != 202:
+                self.refusals.append(f"a batch was answered {answer.status}: {told}")
+                return
             with self._gate:
                 self.accepted += told.get("accepted", 0)
                 self.latencies_ms.append((time.monotonic() - started) * 1000)

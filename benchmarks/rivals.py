@@ -7,8 +7,8 @@ import psycopg
 from flask import Flask, Response, request
 from psycopg.types.json import Jsonb
 
-# as many as a worker has threads, so that no request waits for a connection
-POOL_SIZE = 8
+# as many as there are clients, so that no request waits for a connection
+POOL_SIZE = 32
 
 INSERT = """
     INSERT INTO tracking_events (user_type, app_name, event_type, event_name, user_id, session_id, meta)

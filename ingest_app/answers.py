@@ -58,9 +58,9 @@ def accepted(event_ids: Sequence[UUID | str], count: int, errors: Sequence[dict[
     return response
 
 
-def dropped(count: int, reason: str) -> Response:
-    """Answer 202 for records that were understood and deliberately not kept."""
-    body = {"accepted": 0, "dropped": count, "reason": reason, "event_ids": [], "errors": []}
+def dropped(count: int, reason: str, errors: Sequence[dict[str, object]]) -> Response:
+    """Answer 202 for `count` records that were deliberately not kept; those in `errors` would not have been anyway."""
+    body = {"accepted": 0, "dropped": count, "reason": reason, "event_ids": [], "errors": errors}
     response = answer(body, 202, reason)
     response.dropped_count, response.drop_reason = count, reason
     return response

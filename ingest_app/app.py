@@ -18,7 +18,7 @@ from ingest_app import answers, cors, health, openapi, store
 from ingest_app.access import require_key
 from ingest_app.body import MAX_BODY_BYTES, read_body
 from ingest_app.control import ControlWatch
-from ingest_app.database import SERVING, make_engine
+from ingest_app.database import SERVING, WATCHING, make_engine
 from ingest_app.decode import Decoded, decode_body
 from ingest_app.errors import InvalidRecord, NotFound
 from ingest_app.keys import Key
@@ -48,7 +48,7 @@ class Ingest:
     metrics: RequestMetrics
 
     def close(self) -> None:
-        """Let go of files and connections."""
+        """Let go of files and connections. A worker that ends without it loses nothing but its last counts."""
         self.control.close()
         self.metrics.publish()
         self.spool.close()
@@ -81,7 +81,7 @@ def create_app(settings: IngestSettings | None = None) -> Flask:
 def _make_parts(settings: IngestSettings) -> Ingest:
     settings.spool_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     engine = make_engine(settings.database_url, options=SERVING)
-    watching = make_engine(settings.database_url, pool_size=1, options=SERVING)
+    watching = make_engine(settings.database_url, pool_size=1, options=WATCHING)
     spool = Spool(settings.spool_folder, settings.footfall_spool_reserve_mb * 2**20)
     metrics = RequestMetrics(settings.prometheus_multiproc_dir)
 
@@ -115,10 +115,10 @@ def _track(kind: Kind) -> Response:
     if not decoded.records:
         return answers.all_refused(decoded.errors)
     if not ingest.control.current.is_tracking_enabled:
-        return answers.dropped(_count(decoded), "tracking_disabled")
+        return answers.dropped(_count(decoded), "tracking_disabled", decoded.errors)
     receipt = Receipt(received_at, _sender(ingest, key), _oldest(ingest, key, received_at))
     if kind.name == "track-visit" and receipt.sender.device.is_bot:
-        return answers.dropped(_count(decoded), "bot")
+        return answers.dropped(_count(decoded), "bot", decoded.errors)
     rows = [kind.to_row(record, receipt) for record in decoded.records]
     ingest.spool.append(Part(kind.name, len(rows), msgspec.json.encode(rows)))
     return answers.accepted(event_ids_of(decoded.records, rows), len(rows), decoded.errors)

@@ -80,7 +80,7 @@ class ControlWatch:
         self._note = note
         self._control: Control | None = None
         self._noted: Control | None = None
-        self._is_away = False
+        self._is_away = self._is_dead = False
         self._used_at: dict[int, float] = {}
         self._marked_at = time.monotonic()
         self._mark_used_seconds = mark_used_seconds
@@ -92,21 +92,21 @@ class ControlWatch:
         if self._control is None:
             self._control = _read_note(note)
         # a daemon, as one that waits for a dead server must not keep the worker from ending
-        self._thread = threading.Thread(target=self._watch, name="control", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="control", daemon=True)
         self._thread.start()
         # granian's workers are children of multiprocessing, which end without atexit; elsewhere atexit runs these too
         self._at_exit = Finalize(None, self.close, exitpriority=0)
 
     @property
     def current(self) -> Control:
-        """The last known state. Raises NotReady where Postgres was never seen."""
-        if self._control is None:
+        """The last known state. Raises NotReady where there is none, or none any more that is looked after."""
+        if self._control is None or self._is_dead:
             raise NotReady
         return self._control
 
     @property
     def is_postgres_away(self) -> bool:
-        """Whether Postgres could not be asked when it last should have been, less than a second ago."""
+        """Whether Postgres could not be asked when it was last tried, a few seconds ago at most."""
         return self._is_away
 
     def find_key(self, shown: str) -> Key | None:
@@ -138,6 +138,13 @@ class ControlWatch:
             self._wanted.set()
             self._looked.wait_for(lambda: self._looks_done >= number, LONGEST_WAIT_SECONDS)
             self._waiting -= 1
+
+    def _run(self) -> None:
+        try:
+            self._watch()
+        finally:
+            # ended by an error: what it knew gets older and older, and a switch would not be obeyed
+            self._is_dead = not self._closing.is_set()
 
     def _watch(self) -> None:
         while not self._closing.is_set():

@@ -10,8 +10,11 @@ VANISHED_TIMEOUT_MS = 15_000
 POOL_WAIT_SECONDS = 5
 
 
-# for who drains: a drained spool is removed, so its rows are on the server's disk first, whatever that is set to
-DURABLE = "-c synchronous_commit=on"
+# for who drains: a drained spool is removed, so its rows are on the server's disk first, whatever that is set to. No
+# batch takes too long
+DRAINING = "-c lock_timeout=5s -c synchronous_commit=on"
+# for who looks often at little: a server that hangs must not be taken for one that answers
+WATCHING = "-c lock_timeout=2s -c statement_timeout=2s"
 # for a server that answers requests: who waits for a lock holds a connection that others need
 SERVING = "-c lock_timeout=5s -c statement_timeout=30s"
 
@@ -55,6 +58,12 @@ def connect(engine: Engine) -> Connection:
     except DBAPIError as error:
         reason = " ".join(str(error.orig).split())
         raise DatabaseUnreachable(engine.url.set(drivername="postgresql").render_as_string(), reason) from error
+
+
+def is_away(error: Exception) -> bool:
+    """Tell an absent Postgres from one that refuses: the first sends no SQLSTATE, or one of its end or its start."""
+    state = getattr(getattr(error, "orig", None), "sqlstate", None)
+    return state is None or state.startswith(("08", "57P"))
 
 
 def _words(option: str | tuple[str, ...]) -> tuple[str, ...]:

@@ -150,7 +150,7 @@ class SpoolFailed(RequestRefused):
 
 
 class NotReady(RequestRefused):
-    """this worker has not seen Postgres yet, so it knows no keys: send it again later"""
+    """this worker does not know its keys and switches: send it again later"""
 
     status = 503
     code = "not_ready"

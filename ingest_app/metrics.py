@@ -22,6 +22,7 @@ from prometheus_client.registry import Collector
 
 from ingest_app.answers import ANSWER, Answer
 from ingest_app.control import ControlWatch
+from ingest_app.database import is_away
 from ingest_app.metric_files import choose_registry, forget_dead_gauges
 from ingest_app.spool.reader import read_backlog
 
@@ -151,7 +152,7 @@ class DrainMetrics:
     def round_failed(self, error: Exception) -> None:
         """Note that a round was broken off."""
         self._failures.inc()
-        self._reachable.set(0 if _is_away(error) else 1)
+        self._reachable.set(0 if is_away(error) else 1)
 
 
 class NodeCollector(Collector):
@@ -217,12 +218,6 @@ def _observe_all(histogram: Histogram, cell: _Cell) -> None:
     for bucket, count in zip(histogram._buckets, cell.buckets, strict=True):
         if count:
             bucket.inc(count)
-
-
-def _is_away(error: Exception) -> bool:
-    """Tell an absent Postgres from one that refuses: the first sends no SQLSTATE, or one of its end or its start."""
-    state = getattr(getattr(error, "orig", None), "sqlstate", None)
-    return state is None or state.startswith(("08", "57P"))
 
 
 def _gauge(name: str, text: str, registry: CollectorRegistry | None) -> Gauge:

@@ -31,8 +31,13 @@ def _migrate(connection: Connection) -> tuple[str | None, str]:
         config = _config()
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
-        connection.execute(text("SELECT make_event_partitions(:days)"), {"days": PARTITION_DAYS_AHEAD})
+        make_partitions(connection)
     return before, newest
+
+
+def make_partitions(connection: Connection) -> None:
+    """Make the event partitions that are missing, from today to PARTITION_DAYS_AHEAD."""
+    connection.execute(text("SELECT make_event_partitions(:days)"), {"days": PARTITION_DAYS_AHEAD})
 
 
 def require_current(connection: Connection) -> None:

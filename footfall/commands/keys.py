@@ -2,14 +2,11 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from footfall.commands.options import Home
-
-if TYPE_CHECKING:
-    pass
 
 app = typer.Typer(help="Make, list and revoke API keys.", no_args_is_help=True)
 

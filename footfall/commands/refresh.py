@@ -30,11 +30,11 @@ def run_refresh(settings: "Settings", database_url: str, *, full: bool = False) 
     Raises SchemaNotMigrated, and RefreshFailed, which names the step and the model.
     """
     from footfall.dagster_home import dagster_environment
-    from ingest_app.database import DURABLE, connect, make_engine
+    from ingest_app.database import DRAINING, connect, make_engine
     from ingest_app.drain.drainer import drain_all
     from ingest_app.migrate import require_current
 
-    engine = make_engine(database_url, options=DURABLE)
+    engine = make_engine(database_url, options=DRAINING)
     with connect(engine) as connection:
         require_current(connection)
     # what was accepted before this moment is in what comes out, also where no drainer runs

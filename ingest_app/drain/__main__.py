@@ -11,7 +11,7 @@ import time
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from ingest_app.database import DURABLE, SERVING, make_engine
+from ingest_app.database import DRAINING, make_engine
 from ingest_app.drain.batch import Drained
 from ingest_app.drain.drainer import Drainer
 from ingest_app.logs import configure_logs, describe
@@ -39,7 +39,7 @@ def main() -> int:
         log.error("another drainer works on %s: there is one a node", settings.spool_folder)
         return 1
     remove_orphans(settings.spool_folder)
-    engine = make_engine(settings.database_url, pool_size=1, options=f"{SERVING} {DURABLE}")
+    engine = make_engine(settings.database_url, pool_size=1, options=DRAINING)
     drainer = Drainer(engine, settings.spool_folder, DrainMetrics(settings.prometheus_multiproc_dir))
     try:
         run(drainer, stop)

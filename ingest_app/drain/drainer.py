@@ -12,13 +12,14 @@ from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, delete, text
+from sqlalchemy import Connection, Engine, delete
 from sqlalchemy.exc import DBAPIError
 
+from ingest_app.database import is_away
 from ingest_app.drain.batch import Drained, lock_cursor, move_cursor, write_entries
 from ingest_app.drain.rejected import is_missing_partition
 from ingest_app.metrics import DrainMetrics
-from ingest_app.migrate import PARTITION_DAYS_AHEAD
+from ingest_app.migrate import make_partitions
 from ingest_app.schema import spool_cursors
 from ingest_app.spool.errors import SpoolDamaged
 from ingest_app.spool.files import COMPANIONS, lock_path, remove, spools_in, sync_folder
@@ -53,7 +54,7 @@ class Drainer:
             try:
                 total.add(self._drain_or_leave(path))
             except DBAPIError as error:
-                if _is_away(error):
+                if is_away(error):
                     raise
                 # this spool's affair, such as a lock that was waited for too long; the others go on
                 faults.append(error)
@@ -97,6 +98,8 @@ class Drainer:
             drained = self._move(path, lambda seq: reader.read_after(seq, BATCH_RECORDS, BATCH_BYTES))
             drained.has_more = self._drained[path.stem] < last
         if is_left and self._drained[path.stem] >= last:
+            # a salvage under a living worker, or one that was killed, moved the cursor past the damage
+            reader.require_sound()
             self._remove(path)
         return drained
 
@@ -124,7 +127,7 @@ class Drainer:
             if not is_missing_partition(error):
                 raise
             log.warning("a partition was missing and is made: the job make_partitions has not run")
-            connection.execute(text("SELECT make_event_partitions(:days)"), {"days": PARTITION_DAYS_AHEAD})
+            make_partitions(connection)
             drained = write_entries(connection, entries)
         move_cursor(connection, name, entries[-1].seq)
         return drained
@@ -152,7 +155,7 @@ class Drainer:
         while (moved := self._move(path, lambda seq: _after(entries, seq))).records:
             drained.add(moved)
         if is_left:
-            log.error("%s; %d records saved, kept as *%s", error, drained.records, DAMAGED_SUFFIX)
+            log.error("%s; %d more records saved, kept as *%s", error, drained.records, DAMAGED_SUFFIX)
             self._set_aside(path)
         return drained
 
@@ -172,11 +175,6 @@ class Drainer:
 
 def _after(entries: list[Entry], seq: int) -> list[Entry]:
     return take_batch((entry for entry in entries if entry.seq > seq), seq, BATCH_RECORDS, BATCH_BYTES)
-
-
-def _is_away(error: DBAPIError) -> bool:
-    """Tell an error that the server did not say, because it is not there, from one that it answered."""
-    return error.connection_invalidated or getattr(error.orig, "sqlstate", None) is None
 
 
 def drain_all(engine: Engine, folder: Path) -> None:

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Row, delete, insert, select
 from sqlalchemy.exc import DBAPIError
 
 from ingest_app.kinds import KINDS
+from ingest_app.migrate import make_partitions
 from ingest_app.schema import rejected_records
 
 # what stays refused however often it is tried: values, constraints, sizes, depth of nesting, an operator's trigger
@@ -68,6 +69,7 @@ def retry_rejected(connection: Connection, ids: Sequence[int]) -> tuple[int, int
 
     In the caller's transaction; a record whose event has come in by itself since counts once, as every event does.
     """
+    make_partitions(connection)
     statement = select(rejected_records).order_by(rejected_records.c.id).with_for_update(skip_locked=True)
     if ids:
         statement = statement.where(rejected_records.c.id.in_(ids))

@@ -1,4 +1,4 @@
-"""The drainer's side of a spool: entries after a cursor, whether more can come, and how much waits. It writes nothing.
+"""The drainer's side of a spool: entries after a cursor, whether more can come, how much waits. It writes no records.
 
 How far a spool is drained is known to Postgres alone; `drained.json` is the drainer's note of it for those who must
 answer while Postgres is away (`/metrics`, `footfall doctor`).
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ingest_app.spool.errors import SpoolDamaged
-from ingest_app.spool.files import checksum, lock_path, read_end, spools_in, take_lock
+from ingest_app.spool.files import checksum, lock_path, read_end, spools_in, take_lock, unpack
 
 BUSY_SECONDS = 5.0
 NOTE = "drained.json"
@@ -79,6 +79,19 @@ class SpoolReader:
         found, noted = self.last_seq(), read_end(self.path).seq
         if found < noted:
             raise SpoolDamaged(self.path, f"it ends after {found} records, its worker wrote {noted}")
+
+    def require_sound(self) -> None:
+        """Raise SpoolDamaged where any entry, also one before the cursor, is missing or not what was written."""
+        before = 0
+        with self._naming_damage():
+            if not self._has_table():
+                return
+            with closing(self._select(0)) as rows:
+                for row in rows:
+                    entry = self._entry(*row)
+                    if entry.seq - before != sum(part.count for part in unpack(entry.body)):
+                        raise SpoolDamaged(self.path, f"records are missing before record {entry.seq}")
+                    before = entry.seq
 
     def salvage(self) -> list[Entry]:
         """Return all that can still be read of a damaged file: up to the damage, and from its end back to it."""
@@ -171,12 +184,14 @@ def _is_damage(error: sqlite3.DatabaseError) -> bool:
 
 def note_drained(folder: Path, drained: Mapping[str, int]) -> None:
     """Write down how far each spool is drained. Readers never see half of it; losing it costs nothing."""
-    made = folder / f".{NOTE}"
+    # a refresh may drain beside the drainer
+    made = folder / f".{NOTE}.{os.getpid()}"
     try:
         made.write_text(json.dumps(drained))
         os.replace(made, folder / NOTE)
     except OSError as error:
         # the disk may be full, which only draining mends
+        made.unlink(missing_ok=True)
         log.warning("how far the spools are drained was not noted: %s", error.strerror)
 
 

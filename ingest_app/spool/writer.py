@@ -5,6 +5,7 @@ meanwhile. There is no thread between a request and the disk.
 """
 
 import errno
+import logging
 import os
 import sqlite3
 import threading
@@ -30,6 +31,8 @@ from ingest_app.spool.files import (
 )
 
 ROOM_IS_KNOWN_SECONDS = 1.0
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,7 @@ class Spool:
         self._is_committing = False
         self._file: _SpoolFile | None = None
         self._room_looked_at = 0.0
+        self._told: type[Exception] | None = None
 
     def append(self, part: Part) -> None:
         """Return when the part is on disk, fsync included. Raises SpoolFull, SpoolFailed: then it is not kept."""
@@ -155,11 +159,19 @@ class Spool:
                 group, self._waiting = self._waiting, []
             successor = self._waiting[0] if self._waiting else None
             self._is_committing = successor is not None
+        self._tell(fault)
         if successor:
             successor.turn.release()
         for waiting in group:
             waiting.is_settled, waiting.fault = True, fault
             waiting.turn.release()
+
+    def _tell(self, fault: Exception | None) -> None:
+        """Log when the spool begins to refuse, and when it accepts again; not each refusal."""
+        kind = type(fault) if fault else None
+        if kind is not self._told:
+            self._told = kind
+            log.error("nothing is accepted: %s", fault) if fault else log.warning("the spool accepts again")
 
     def _write(self, parts: Sequence[Part]) -> None:
         now = time.monotonic()
@@ -249,7 +261,8 @@ def _refusal(error: sqlite3.Error | OSError) -> SpoolFull | SpoolFailed:
     is_full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
     if is_full or (isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}):
         return SpoolFull()
-    return SpoolFailed(str(error))
+    # an OSError's whole text has the path, which is nobody's business who posts
+    return SpoolFailed(str(getattr(error, "strerror", None) or error))
 
 
 def _split(waiting: list[_Waiting], limits: Limits) -> tuple[list[_Waiting], list[_Waiting]]:
