@@ -1,6 +1,8 @@
 """Spools that were cut or overwritten: what can be read arrives, the file is kept and counted, the others go on."""
 
-from collections.abc import Callable
+import sqlite3
+import subprocess
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -9,7 +11,6 @@ import pytest
 
 from ingest_app.database import make_engine
 from ingest_app.drain.drainer import Drainer
-from ingest_app.spool import Spool
 from ingest_app.spool.files import lock_path, spools_in
 from ingest_app.spool.reader import read_backlog
 from tests.integration.spools import a_part, a_spool, an_event, run_python
@@ -26,6 +27,19 @@ spool = Spool(Path(sys.argv[1]), 0)
 for _ in range(int(sys.argv[2])):
     spool.append(a_part(*(an_event() for _ in range(int(sys.argv[3])))))
 os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+# an entry for each line, with this text as its events' app; gone when there are no more lines
+LIVING = """
+import sys
+from pathlib import Path
+from ingest_app.spool import Spool
+from tests.integration.spools import a_part, an_event
+spool = Spool(Path(sys.argv[1]), 0)
+for line in sys.stdin:
+    spool.append(a_part(*(an_event(app_name=line.strip()) for _ in range(int(sys.argv[2])))))
+    print("appended", flush=True)
+spool.close()
 """
 
 
@@ -116,28 +130,92 @@ def test_damaged_spool_is_saved_kept_and_counted(
     assert _one_row(database, "SELECT count(*) FROM rejected_records") == (0,)
 
 
-def test_damage_under_a_living_worker_waits_until_it_left(
-    database: psycopg.Connection, database_url: str, tmp_path: Path
+def damage_log(path: Path, text: bytes) -> None:
+    garble(Path(f"{path}-wal"), text)
+
+
+def damage_file(path: Path, text: bytes) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        [(is_busy, *_)] = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        assert not is_busy
+    garble(path, text)
+
+
+def garble(path: Path, text: bytes) -> None:
+    with path.open("r+b") as file:
+        content = file.read()
+        assert text in content
+        file.seek(0)
+        file.write(content.replace(text, b"\x5a" * len(text)))
+
+
+def leave(worker: subprocess.Popen[str]) -> None:
+    assert worker.stdin
+    worker.stdin.close()
+    assert worker.wait(60) == 0
+
+
+def be_killed(worker: subprocess.Popen[str]) -> None:
+    worker.kill()
+    worker.wait(60)
+
+
+@pytest.mark.parametrize("end", [leave, be_killed])
+@pytest.mark.parametrize("damage", [damage_log, damage_file])
+@pytest.mark.parametrize("is_restarted", [False, True], ids=["one drainer", "restarted drainer"])
+def test_damage_under_a_living_worker_is_kept(
+    database: psycopg.Connection,
+    database_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    end: Callable[[subprocess.Popen[str]], None],
+    damage: Callable[[Path, bytes], None],
+    is_restarted: bool,
 ) -> None:
+    monkeypatch.setattr("ingest_app.drain.drainer.DAMAGED_PAUSE_SECONDS", 0)
+    names = [f"entry {number}." for number in range(12)]
     engine = make_engine(database_url)
-    with closing(Spool(tmp_path, 0)) as spool, closing(Drainer(engine, tmp_path)) as drainer:
-        for _ in range(3):
-            spool.append(a_part(an_event()))
+    drainers = [Drainer(engine, tmp_path)] * 2 if not is_restarted else [Drainer(engine, tmp_path) for _ in range(2)]
+    with run_python(LIVING, tmp_path, PER_ENTRY) as worker:
+        _append(worker, names[:10])
         [path] = spools_in(tmp_path)
-        drainer.drain_round()
-        overwrite(Path(f"{path}-wal"), 20_000)
-        spool.append(a_part(an_event()))
-        drainer.drain_round()
-        assert spools_in(tmp_path)
-        spool.close()
+        # before any of it is drained; the pages behind it are written, its own is not written again
+        damage(path, names[5].encode())
+        _drain(drainers[0])
+        assert _counts(database) == dict.fromkeys({*names[:10]} - {names[5]}, PER_ENTRY)
+        _append(worker, names[10:])
+        _drain(drainers[0])
+        # it is not set aside under the one who writes to it
+        assert spools_in(tmp_path) == [path]
+        end(worker)
+    _drain(drainers[1])
+    for drainer in drainers:
+        drainer.close()
     engine.dispose()
-    # another drainer, as after a restart
-    engine = make_engine(database_url)
-    with closing(Drainer(engine, tmp_path)) as drainer:
-        drainer.drain_round()
-    engine.dispose()
-    assert _one_row(database, "SELECT count(*) >= 3 FROM tracking_events") == (True,)
-    assert spools_in(tmp_path) == []
+    assert _counts(database) == dict.fromkeys({*names} - {names[5]}, PER_ENTRY)
+    assert path.with_suffix(".damaged").exists()
+    assert (spools_in(tmp_path), lock_path(path).exists()) == ([], False)
+    assert read_backlog(tmp_path).damaged_file_count == 1
+
+
+def _append(worker: subprocess.Popen[str], names: Sequence[str]) -> None:
+    assert worker.stdin
+    assert worker.stdout
+    for name in names:
+        worker.stdin.write(f"{name}\n")
+        worker.stdin.flush()
+        assert worker.stdout.readline() == "appended\n"
+
+
+def _drain(drainer: Drainer) -> None:
+    """Go round until nothing comes, and once more, which removes what is drained."""
+    while drainer.drain_round().records:
+        pass
+    drainer.drain_round()
+
+
+def _counts(database: psycopg.Connection) -> dict[str, int]:
+    return dict(database.execute("SELECT app_name, count(*) FROM tracking_events GROUP BY 1").fetchall())
 
 
 def _one_row(database: psycopg.Connection, query: str) -> tuple[int, ...]:
