@@ -6,11 +6,12 @@ and DELETE goes straight to Postgres, for its order matters and its sender must 
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import get_type_hints
 
 import msgspec
-from flask import Flask, Response, current_app, request, send_file
+from flask import Flask, Response, current_app, request
 from sqlalchemy import Engine, Table
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -69,7 +70,7 @@ def create_app(settings: IngestSettings | None = None) -> Flask:
         _route(app, "PUT", f"/api/{name}", KINDS[name])
         _delete_route(app, f"/api/{name}/<key>", table)
     openapi.add_route(app, TRACKED, STATED)
-    app.add_url_rule("/tracker.js", "tracker.js", _tracker)
+    app.add_url_rule("/tracker.js", "tracker.js", partial(_tracker, TRACKER.read_bytes()))
     health.add_routes(app, ingest.spool, ingest.control)
     watch_requests(app, ingest.metrics, NodeCollector(ingest.settings.spool_folder, ingest.control))
     cors.register_cors(app, ingest.control)
@@ -147,8 +148,12 @@ def _delete(table: Table, key: str) -> Response:
     return Response(status=204)
 
 
-def _tracker() -> Response:
-    return send_file(TRACKER, mimetype="text/javascript", max_age=TRACKER_AGE_SECONDS)
+def _tracker(script: bytes) -> Response:
+    response = Response(script, mimetype="text/javascript")
+    response.cache_control.public, response.cache_control.max_age = True, TRACKER_AGE_SECONDS
+    response.add_etag()
+    response.make_conditional(request)
+    return response
 
 
 def _typed(table: Table, key: str) -> object:

@@ -40,8 +40,7 @@ def decode_body(body: bytes, record: type[Record]) -> Decoded:
 
     Raises BodyTooLarge over 1,000 items, InvalidRecord where the body is no JSON, too deep, or holds nothing.
     """
-    # what opens few brackets cannot be deep: most bodies are not looked at twice
-    if body.count(b"[") + body.count(b"{") > MAX_NESTING and nesting_of(body) > MAX_NESTING:
+    if is_too_deep(body):
         raise InvalidRecord(f"the body is nested too deeply: at most {MAX_NESTING} levels are read")
     try:
         return Decoded(_decode_whole(body, record))
@@ -69,6 +68,12 @@ def _decode_whole(body: bytes, record: type[Record]) -> list[Record]:
     """Decode a body in which nothing is wrong, in one go. Raises one of FAULTS otherwise."""
     decoders = _decoders(record if NUL in body else without_nul_search(record))
     return decoders.many.decode(body) if _is_batch(body) else [decoders.one.decode(body)]
+
+
+def is_too_deep(body: bytes) -> bool:
+    """Tell whether a JSON text is nested deeper than a decoder may go."""
+    # what opens few brackets cannot be deep: most bodies are not looked at twice
+    return body.count(b"[") + body.count(b"{") > MAX_NESTING and nesting_of(body) > MAX_NESTING
 
 
 def nesting_of(body: bytes) -> int:

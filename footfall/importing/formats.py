@@ -18,6 +18,7 @@ from polars.exceptions import PolarsError
 from footfall.importing.errors import FileUnreadable, UnknownFormat
 from footfall.importing.files import open_text
 from footfall.importing.source import ROWS_PER_BATCH
+from ingest_app.decode import is_too_deep
 
 Fields = dict[str, Any]
 
@@ -56,13 +57,17 @@ def _read_ndjson(path: Path) -> Iterator[FileRow]:
         for number, line in enumerate(text, start=1):
             if line.isspace():
                 continue
-            try:
-                fields: Fields | str = decoder.decode(line)
-            except msgspec.DecodeError as error:
-                fields = f"it is no JSON object ({error})"
-            except RecursionError:
-                fields = "it is nested too deeply"
-            yield FileRow(number, fields, raw.tell() / size)
+            yield FileRow(number, _decoded(decoder, line.encode()), raw.tell() / size)
+
+
+def _decoded(decoder: "msgspec.json.Decoder[Fields]", line: bytes) -> Fields | str:
+    """Decode a line, or say what is wrong with it."""
+    if is_too_deep(line):
+        return "it is nested too deeply"
+    try:
+        return decoder.decode(line)
+    except msgspec.DecodeError as error:
+        return f"it is no JSON object ({error})"
 
 
 def _csv_header(path: Path) -> list[str]:

@@ -39,11 +39,14 @@ EVENT = {
 }
 
 
+FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:99.0) Gecko/20100101 Firefox/99.0"
+
+
 def log_lines(count: int, first: int = 0) -> str:
     """A visit a second, each fourth of a bot."""
     return "".join(
         f"203.0.113.{n % 3} - - [20/Feb/2016:{n // 3600:02}:{n // 60 % 60:02}:{n % 60:02} +0000] "
-        f'"GET /page/{n % 10}?n={n} HTTP/1.1" 200 5 "-" "{"Googlebot/2.1" if n % 4 == 0 else "Firefox/99.0"}"\n'
+        f'"GET /page/{n % 10}?n={n} HTTP/1.1" 200 5 "-" "{"Googlebot/2.1" if n % 4 == 0 else FIREFOX}"\n'
         for n in range(first, first + count)
     )
 
