@@ -70,7 +70,7 @@ def test_worker_without_keys_is_not_ready(tmp_path: Path) -> None:
         assert client.get("/healthz").status_code == 200
     assert answer.status_code == 503
     checks = checks_of(answer)
-    assert "has not seen Postgres" in checks.pop("keys")
+    assert "does not know its keys" in checks.pop("keys")
     assert checks == {"spool": "ok", "disk": "ok"}
 
 
