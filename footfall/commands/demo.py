@@ -52,7 +52,6 @@ def _fill(stack: "Stack", days: int, stop: threading.Event, console: "Console") 
     from footfall.commands.refresh import run_refresh
     from footfall.demo.run import send_history, send_live
     from footfall.demo.summary import print_summary
-    from pipelines.errors import RefreshFailed
 
     write_key, server_key = _make_keys(stack)
     yesterday = datetime.now(UTC).date() - timedelta(days=1)
@@ -63,12 +62,7 @@ def _fill(stack: "Stack", days: int, stop: threading.Event, console: "Console") 
     if stop.is_set():
         return write_key
     console.print("Refreshing: Postgres to DuckDB, models, checks, publish …")
-    try:
-        run_refresh(stack.settings, stack.database_url)
-    except RefreshFailed:
-        # the schedule's own refresh may have met this one, which then leaves publishing to it; they are minutes apart
-        console.print("Refreshing again …")
-        run_refresh(stack.settings, stack.database_url)
+    run_refresh(stack.settings, stack.database_url)
     print_summary(console, stack.settings.published_path, sent)
     return write_key
 

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 SUFFIX = ".spool"
-# SQLite's own files beside the main one, and the lock
+# SQLite's own files beside the main one
 COMPANIONS = ("-wal", "-shm")
 DRAINER_LOCK = "drainer.lock"
 

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
@@ -23,7 +24,9 @@ from werkzeug.test import TestResponse
 from ingest_app.app import create_app
 from ingest_app.control import LONGEST_WAIT_SECONDS, Control
 from ingest_app.settings import IngestSettings
-from ingest_app.spool.reader import read_backlog
+from ingest_app.spool.files import Part, spools_in
+from ingest_app.spool.reader import SpoolReader, read_backlog
+from ingest_app.spool.writer import Limits, Spool
 from tests.integration.conftest import Api
 from tests.integration.controlling import new_key, postgres_away, revoke, switch, wait_until, watching
 
@@ -314,3 +317,17 @@ def _answers(address: tuple[str, int]) -> bool:
 
 def _remote_ports(pid: int) -> set[int]:
     return {found.raddr.port for found in psutil.Process(pid).net_connections("tcp") if found.raddr}
+
+
+def test_idle_worker_lets_go_of_its_old_spool(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ingest_app.app.Spool", partial(Spool, limits=Limits(file_seconds=0)))
+    app = create_app(IngestSettings(database_url=database_url, footfall_secret="x", footfall_home=tmp_path))
+    with closing(app.extensions["footfall"]) as ingest:
+        ingest.spool.append(Part("events", 1, b"[{}]"))
+        [path] = spools_in(tmp_path / "spool")
+        with closing(SpoolReader(path)) as reader:
+            deadline = time.monotonic() + 20
+            while not reader.is_left():
+                assert time.monotonic() < deadline

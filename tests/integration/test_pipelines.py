@@ -24,7 +24,7 @@ from pipelines.settings import Settings, load_settings
 from warehouse.builds import begin_build, finish_build
 from warehouse.connection import open_warehouse
 from warehouse.errors import BuildNotPassed, BuildOvertaken
-from warehouse.publish import publish
+from warehouse.publish import PublishedTable, publish
 from warehouse.tables import TABLES
 from warehouse.writer import writer_lock
 
@@ -191,6 +191,23 @@ def test_run_publishes_only_its_own_build(settings: Settings, transforms: Path) 
     ):
         job.execute_in_process(instance=instance, asset_selection=[KEY])
     assert not settings.published_path.exists()
+
+
+def test_overtaken_refresh_in_foreground_runs_once_more(
+    settings: Settings, transforms: Path, database: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def overtaken_once(path: Path, published_path: Path, *, build_id: str, wait_seconds: float) -> list[PublishedTable]:
+        monkeypatch.setattr("pipelines.assets.publish.publish", publish)
+        begin_build(path, "another")
+        finish_build(path, "another")
+        return publish(path, published_path, build_id=build_id, wait_seconds=wait_seconds)
+
+    monkeypatch.setattr("pipelines.refresh.build_defs", partial(build_defs, transforms=transforms))
+    monkeypatch.setattr("pipelines.assets.publish.publish", overtaken_once)
+    summary = refresh_now(dagster_environment(settings.footfall_home, settings.database_url))
+    assert summary.published_row_counts == {"rpt_activity_by_day": 0}
+    runs = database.execute("SELECT status FROM dagster.runs ORDER BY id").fetchall()
+    assert runs == [("FAILURE",), ("SUCCESS",)]
 
 
 def test_refresh_beside_other_writer_names_it(
