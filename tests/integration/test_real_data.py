@@ -117,7 +117,8 @@ def read_visit(line: str) -> Visit:
     target = request[request.index(" ") + 1 : request.rindex(" ")]
     path = target.split("?")[0].split("#")[0].replace("\N{DOUBLE PRIME}", r"\"")
     utc_date = datetime.fromtimestamp(time.timestamp(), tz=UTC).date()
-    return Visit(ip_and_time.split(" ")[0], utc_date, path, agent)
+    # a log writes "-" for what was not sent, and who sends no agent is not called a bot
+    return Visit(ip_and_time.split(" ")[0], utc_date, path, "" if agent == "-" else agent)
 
 
 @cache
