@@ -149,7 +149,8 @@ def serve_command(target: str, port: int, workers: int) -> tuple[str, ...]:
     return (
         *(_program("granian"), "--interface", "wsgi", "--factory", target),
         *("--host", "127.0.0.1", "--port", str(port)),
-        *("--workers", str(workers), "--respawn-failed-workers"),
+        # no app here speaks WebSocket, for which each connection would be prepared
+        *("--workers", str(workers), "--respawn-failed-workers", "--no-ws"),
         # a worker that is told to stop while it starts never hears it, and granian would wait for it for ever
         *("--workers-kill-timeout", "5"),
     )
