@@ -70,6 +70,11 @@ class ParsedProject:
     folder: Path
     transforms: Path
 
+    @property
+    def fingerprint(self) -> str:
+        """The hash of the project's files and dbt's version: the parsed project is kept under it."""
+        return self.folder.name
+
     def manifest(self) -> Mapping[str, Any]:
         """Return dbt's manifest (schema v12) as plain data."""
         manifest: Mapping[str, Any] = json.loads((self.folder / "manifest.json").read_bytes())

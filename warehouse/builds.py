@@ -11,18 +11,22 @@ import duckdb
 
 from warehouse.connection import open_warehouse, transaction
 from warehouse.errors import BuildNotPassed, BuildOvertaken
-from warehouse.queries import duckdb_query
+from warehouse.queries import duckdb_query, raw_tables_ddl
 
 
-def begin_build(warehouse_path: Path, build_id: str) -> None:
+def begin_build(
+    warehouse_path: Path, build_id: str, *, code_version: str | None = None, models_version: str | None = None
+) -> None:
     """Sign the file before the first mart changes: from here on nothing can be published, until the checks passed.
 
-    What is loaded at this moment is what the marts will show, so it is kept for `meta.refresh`. Raises
-    WarehouseUnusable.
+    What is loaded at this moment is what the marts will show, so it is kept for `meta.refresh`, with the versions
+    of the program and of its models (a text that changes whenever one of them does). Raises WarehouseUnusable.
     """
     with open_warehouse(warehouse_path) as warehouse, transaction(warehouse):
-        warehouse.execute(duckdb_query("delete_build"))
-        warehouse.execute(duckdb_query("insert_build"), [build_id])
+        # made anew, so that a file of an older footfall gets today's columns
+        warehouse.execute(duckdb_query("drop_builds"))
+        warehouse.execute(raw_tables_ddl())
+        warehouse.execute(duckdb_query("insert_build"), [build_id, code_version, models_version])
 
 
 def finish_build(warehouse_path: Path, build_id: str) -> None:

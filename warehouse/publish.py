@@ -1,6 +1,7 @@
 """The published file: all marts in a new file, checked, then swapped in for the old one. No models here.
 
-Readers open only this file; whoever has the old one open keeps it, whole, until they close it.
+Readers open only this file; whoever has the old one open keeps it, whole, until they close it. Whoever opens it to
+write all the same, as root may, cannot commit.
 """
 
 import os
@@ -14,6 +15,9 @@ from warehouse.connection import literal, open_warehouse, quoted, transaction
 from warehouse.errors import NothingToPublish, PublishFailed, one_line
 from warehouse.queries import duckdb_query
 from warehouse.writer import writer_lock
+
+# nobody makes such a folder; who lists the folder, or reads DuckDB's error, sees what to do
+NO_LOG = "open-the-published-file-read-only/log"
 
 
 @dataclass(frozen=True)
@@ -59,10 +63,10 @@ def _make(warehouse_path: Path, made_path: Path, build_id: str | None) -> list[P
         warehouse.execute(duckdb_query("attach_published").format(path=literal(str(made_path))))
         with transaction(warehouse):
             warehouse.execute("CREATE SCHEMA published.marts; CREATE SCHEMA published.meta")
-            warehouse.execute(duckdb_query("publish_refresh"))
             warehouse.execute(duckdb_query("publish_refresh_tables"))
             for name, comment in marts:
                 _copy_mart(warehouse, name, comment)
+            warehouse.execute(duckdb_query("publish_refresh"))
         counts = warehouse.execute("SELECT table_name, row_count FROM published.meta.refresh_tables").fetchall()
         # what is still in the write-ahead log would not be swapped in with the file
         warehouse.execute("CHECKPOINT published; DETACH published")
@@ -73,10 +77,15 @@ def _copy_mart(warehouse: duckdb.DuckDBPyConnection, name: str, comment: str | N
     table = quoted(name)
     warehouse.execute(duckdb_query("publish_mart").format(table=table))
     warehouse.execute(duckdb_query("insert_refresh_table").format(table=table), [name])
+    columns = warehouse.execute(duckdb_query("mart_columns"), [name]).fetchall()
+    for column, is_required, _ in columns:
+        if is_required:
+            warehouse.execute(duckdb_query("forbid_null").format(table=table, column=quoted(column)))
     if comment is not None:
         warehouse.execute(f"COMMENT ON TABLE published.marts.{table} IS {literal(comment)}")
-    for column, text in warehouse.execute(duckdb_query("mart_column_comments"), [name]).fetchall():
-        warehouse.execute(f"COMMENT ON COLUMN published.marts.{table}.{quoted(column)} IS {literal(text)}")
+    for column, _, text in columns:
+        if text is not None:
+            warehouse.execute(f"COMMENT ON COLUMN published.marts.{table}.{quoted(column)} IS {literal(text)}")
 
 
 def _check(made_path: Path, published_path: Path, tables: list[PublishedTable]) -> None:
@@ -96,10 +105,21 @@ def _swap_in(made_path: Path, published_path: Path) -> None:
     # read-only, so that a reader who forgets to say so gets an error and not a lock that shuts out the others
     made_path.chmod(made_path.stat().st_mode & ~0o222)
     _fsync(made_path)
-    # a log left by someone who wrote to the old file all the same must not be replayed into the new one
-    _wal(published_path).unlink(missing_ok=True)
+    _forbid_log(published_path)
     os.replace(made_path, published_path)
     _fsync(published_path.parent)
+
+
+def _forbid_log(published_path: Path) -> None:
+    """Leave a link to nowhere where DuckDB would put a write-ahead log, so that no change to the file can be committed.
+
+    Root may write whatever the mode: what he changes would lie in a log beside the next published file, which
+    DuckDB then refuses to open, or (1.5) replays it into the new tables. Readers take the link for no log.
+    """
+    log = _wal(published_path)
+    if not (log.is_symlink() and os.readlink(log) == NO_LOG):
+        log.unlink(missing_ok=True)
+        log.symlink_to(NO_LOG)
 
 
 def _fsync(path: Path) -> None:

@@ -5,6 +5,7 @@ published. The models are in `transforms/`, how dbt runs is in `pipelines.dbt_pr
 """
 
 from collections.abc import Iterator, Sequence
+from importlib.metadata import version
 from pathlib import Path
 
 import dagster as dg
@@ -35,7 +36,12 @@ def models_asset(project: ParsedProject) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, config: ModelsConfig, settings: dg.ResourceParam[Settings]
     ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
         with writer_lock(settings.warehouse_path, WRITER_WAIT_SECONDS, purpose="build models"):
-            begin_build(settings.warehouse_path, build_id(context.run))
+            begin_build(
+                settings.warehouse_path,
+                build_id(context.run),
+                code_version=version("footfall"),
+                models_version=project.fingerprint,
+            )
             results = build(project, settings.dbt_folder, full=config.full)
             if not any(result.is_failed for result in results):
                 finish_build(settings.warehouse_path, build_id(context.run))

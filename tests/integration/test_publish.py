@@ -30,7 +30,8 @@ def warehouse_path(tmp_path: Path) -> Path:
     with open_warehouse(path) as warehouse:
         warehouse.execute("""
             CREATE SCHEMA marts;
-            CREATE TABLE marts.rpt_days AS SELECT 1::BIGINT AS day_count;
+            CREATE TABLE marts.rpt_days (day_count BIGINT NOT NULL);
+            INSERT INTO marts.rpt_days VALUES (1);
             COMMENT ON TABLE marts.rpt_days IS 'the day''s count';
             COMMENT ON COLUMN marts.rpt_days.day_count IS 'how many "days"';
             INSERT INTO meta.load_cursors VALUES
@@ -47,7 +48,7 @@ def published_path(tmp_path: Path) -> Path:
 
 
 def build(path: Path, build_id: str = "first", *, passes: bool = True) -> None:
-    begin_build(path, build_id)
+    begin_build(path, build_id, code_version="1.2.3", models_version="abc")
     if passes:
         finish_build(path, build_id)
 
@@ -81,6 +82,62 @@ def test_refresh_row_tells_the_oldest_load(warehouse_path: Path, published_path:
         ("2026-01-01 00:00:00+00", "9:9:")
     ]
     assert in_file(published_path, "SELECT count(*) FROM meta.refresh WHERE refreshed_at > loaded_at") == [(1,)]
+
+
+def test_refresh_row_tells_code_build_and_rows(warehouse_path: Path, published_path: Path) -> None:
+    in_file(warehouse_path, "CREATE TABLE marts.rpt_more AS FROM range(41)", read_only=False)
+    publish(warehouse_path, published_path)
+    assert in_file(published_path, "SELECT build_id, code_version, models_version, row_count FROM meta.refresh") == [
+        ("first", "1.2.3", "abc", 42)
+    ]
+
+
+def test_all_that_is_known_of_a_refresh_is_explained(warehouse_path: Path, published_path: Path) -> None:
+    publish(warehouse_path, published_path)
+    for catalog in ("duckdb_tables", "duckdb_columns"):
+        found = in_file(published_path, f"SELECT comment FROM {catalog}() WHERE schema_name = 'meta'")
+        assert len(found) >= 2
+        assert [comment for (comment,) in found if not comment] == []
+
+
+def test_build_signs_a_file_of_an_older_footfall(warehouse_path: Path, published_path: Path) -> None:
+    in_file(warehouse_path, "ALTER TABLE meta.builds DROP COLUMN code_version", read_only=False)
+    with pytest.raises(PublishFailed, match="code_version"):
+        publish(warehouse_path, published_path)
+    build(warehouse_path)
+    publish(warehouse_path, published_path)
+
+
+def test_mart_keeps_order_types_and_required_columns(warehouse_path: Path, published_path: Path) -> None:
+    in_file(
+        warehouse_path,
+        """
+        CREATE TABLE marts.rpt_ordered (id BIGINT NOT NULL, "per cent" DECIMAL(4, 1) NOT NULL, seen TIMESTAMPTZ);
+        INSERT INTO marts.rpt_ordered SELECT 300_000 - range, 1.5, now() FROM range(300_000)
+        """,
+        read_only=False,
+    )
+    publish(warehouse_path, published_path)
+    described = 'SELECT column_name, column_type, "null" FROM (DESCRIBE marts.rpt_ordered)'
+    assert in_file(published_path, described) == [
+        ("id", "BIGINT", "NO"),
+        ("per cent", "DECIMAL(4,1)", "NO"),
+        ("seen", "TIMESTAMP WITH TIME ZONE", "YES"),
+    ]
+    assert in_file(published_path, "SELECT count(*) FROM marts.rpt_ordered WHERE id + rowid != 300_000") == [(0,)]
+
+
+def test_mart_larger_than_memory_is_published(
+    warehouse_path: Path, published_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_file(
+        warehouse_path,
+        "CREATE TABLE marts.rpt_large AS SELECT hash(range) AS a, hash(-range) AS b FROM range(2_000_000)",
+        read_only=False,
+    )
+    monkeypatch.setattr("warehouse.connection.MEMORY_LIMIT", "16MB")
+    assert PublishedTable("rpt_large", 2_000_000) in publish(warehouse_path, published_path)
+    assert published_path.stat().st_size > 32_000_000
 
 
 def test_published_file_suits_the_oldest_duckdb(warehouse_path: Path, published_path: Path) -> None:
@@ -126,7 +183,7 @@ def test_failed_publish_keeps_the_old_file(
     with pytest.raises(error):
         publish(warehouse_path, published_path)
     assert published_path.read_bytes() == before
-    assert list(published_path.parent.iterdir()) == [published_path]
+    assert {path.name for path in published_path.parent.iterdir()} == {"analytics.duckdb", "analytics.duckdb.wal"}
 
 
 @pytest.mark.parametrize(
@@ -161,7 +218,7 @@ def test_remains_of_a_killed_publish_are_cleared(warehouse_path: Path, published
     for remains in ("analytics.duckdb.new", "analytics.duckdb.new.wal", "analytics.duckdb.wal"):
         published_path.with_name(remains).write_text("half-made")
     publish(warehouse_path, published_path)
-    assert list(published_path.parent.iterdir()) == [published_path]
+    assert {path.name for path in published_path.parent.iterdir()} == {"analytics.duckdb", "analytics.duckdb.wal"}
     assert in_file(published_path, "SELECT day_count FROM marts.rpt_days") == [(1,)]
 
 

@@ -21,10 +21,10 @@ INSERT INTO meta.load_cursors VALUES (?, ?, ?, ?, now())
 DROP TABLE IF EXISTS raw.{table}
 
 -- append_rows --
-INSERT INTO raw.{table} ({columns}) SELECT {values} FROM incoming
+INSERT INTO raw.{table} ({columns}) SELECT {values} FROM ({incoming})
 
 -- stage_rows --
-CREATE OR REPLACE TEMP TABLE staged AS SELECT {values} FROM incoming
+CREATE OR REPLACE TEMP TABLE staged AS SELECT {values} FROM ({incoming})
 
 -- delete_staged_keys --
 -- The newer version of a row takes the older one's place.
@@ -43,13 +43,13 @@ DROP TABLE staged
 -- count_rows --
 SELECT count(*) FROM raw.{table}
 
--- delete_build --
-DELETE FROM meta.builds
+-- drop_builds --
+DROP TABLE IF EXISTS meta.builds
 
 -- insert_build --
 -- The oldest load is what all tables have in common; a load that comes later is not in the marts of this build.
 INSERT INTO meta.builds
-SELECT ?, min(loaded_at), arg_min(snapshot, loaded_at), now(), NULL FROM meta.load_cursors
+SELECT ?, ?, ?, min(loaded_at), arg_min(snapshot, loaded_at), now(), NULL FROM meta.load_cursors
 
 -- finish_build --
 UPDATE meta.builds SET passed_at = now() WHERE build_id = ?
@@ -67,9 +67,10 @@ SELECT view_name, comment FROM duckdb_views()
 WHERE database_name = current_database() AND schema_name = 'marts' AND NOT internal
 ORDER BY 1
 
--- mart_column_comments --
-SELECT column_name, comment FROM duckdb_columns()
-WHERE database_name = current_database() AND schema_name = 'marts' AND table_name = ? AND comment IS NOT NULL
+-- mart_columns --
+-- What does a column of a mart promise, beside its name and type? Those a copied SELECT keeps by itself.
+SELECT column_name, NOT is_nullable, comment FROM duckdb_columns()
+WHERE database_name = current_database() AND schema_name = 'marts' AND table_name = ?
 ORDER BY column_index
 
 -- attach_published --
@@ -79,13 +80,30 @@ ATTACH {path} AS published (STORAGE_VERSION 'v1.5.0')
 -- publish_mart --
 CREATE TABLE published.marts.{table} AS SELECT * FROM marts.{table}
 
+-- forbid_null --
+ALTER TABLE published.marts.{table} ALTER COLUMN {column} SET NOT NULL
+
 -- publish_refresh --
+-- After publish_refresh_tables and its rows.
 CREATE TABLE published.meta.refresh AS
-SELECT now() AS refreshed_at, loaded_at, snapshot FROM meta.builds;
-COMMENT ON TABLE published.meta.refresh IS 'One row: how fresh this file is.';
+SELECT
+    now() AS refreshed_at,
+    loaded_at,
+    snapshot,
+    build_id,
+    code_version,
+    models_version,
+    (SELECT coalesce(sum(row_count), 0)::BIGINT FROM published.meta.refresh_tables) AS row_count
+FROM meta.builds;
+COMMENT ON TABLE published.meta.refresh IS 'One row: how fresh this file is, and by which code it was made.';
 COMMENT ON COLUMN published.meta.refresh.refreshed_at IS 'When the file was published (UTC).';
 COMMENT ON COLUMN published.meta.refresh.loaded_at IS 'Every table was loaded from Postgres at this time or later.';
 COMMENT ON COLUMN published.meta.refresh.snapshot IS 'The Postgres snapshot of the load at loaded_at.';
+COMMENT ON COLUMN published.meta.refresh.build_id IS 'The run that built the tables, as the Dagster UI names it.';
+COMMENT ON COLUMN published.meta.refresh.code_version IS 'The version of footfall that built the tables.';
+COMMENT ON COLUMN published.meta.refresh.models_version IS
+'A hash of all models and their settings: as long as it stays, every table is computed in the same way.';
+COMMENT ON COLUMN published.meta.refresh.row_count IS 'Rows of all tables of marts; of each one: meta.refresh_tables.';
 
 -- publish_refresh_tables --
 CREATE TABLE published.meta.refresh_tables (table_name VARCHAR, row_count BIGINT);

@@ -174,9 +174,11 @@ CREATE TABLE IF NOT EXISTS meta.load_cursors (
     loaded_at TIMESTAMPTZ
 );
 
--- one row: which build the marts are of, what was loaded when it began, and when its checks had passed, if they have
+-- one row: which build the marts are of, by which code, what was loaded when it began, and when its checks had passed, if they have
 CREATE TABLE IF NOT EXISTS meta.builds (
     build_id VARCHAR,
+    code_version VARCHAR,
+    models_version VARCHAR,
     loaded_at TIMESTAMPTZ,
     snapshot VARCHAR,
     begun_at TIMESTAMPTZ,
