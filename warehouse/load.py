@@ -6,12 +6,12 @@ No models and no publishing here.
 """
 
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import adbc_driver_manager
 import duckdb
-from psycopg import sql
 
 from warehouse.columns import (
     Columns,
@@ -21,13 +21,13 @@ from warehouse.columns import (
     received,
     require_current_file,
     require_same_columns,
-    selected,
 )
 from warehouse.connection import open_warehouse, transaction
 from warehouse.cursors import Cursor, read_cursors, require_same_history, save_cursor
 from warehouse.errors import LoadFailed, one_line
+from warehouse.pieces import difference, everything, keys
 from warehouse.postgres import Snapshot, open_snapshot
-from warehouse.queries import duckdb_query, postgres_query, raw_tables_ddl
+from warehouse.queries import duckdb_query, raw_tables_ddl
 from warehouse.restored import adopt_restored_rows, require_no_future_rows
 from warehouse.tables import TABLES, Table
 from warehouse.writer import writer_lock
@@ -109,8 +109,8 @@ def _take_everything(
     """Make the table anew, so that one of an older footfall gets today's columns."""
     warehouse.execute(duckdb_query("drop_raw_table").format(table=table.name))
     warehouse.execute(raw_tables_ddl())
-    query = _query("everything", table, columns, cur=snapshot.text)
-    return _receive(warehouse, snapshot, query, "append_rows", table, columns)
+    queries = everything(snapshot, table, columns)
+    return _receive(warehouse, snapshot, queries, "append_rows", table, columns) if queries else 0
 
 
 def _take_difference(
@@ -120,10 +120,10 @@ def _take_difference(
     columns: dict[str, str],
     cursor: Cursor,
 ) -> int:
-    query = _query("difference", table, columns, cur=snapshot.text, prev=cursor.snapshot)
+    queries = difference(snapshot, table, columns, cursor)
     if table.kind != "state":
-        return _receive(warehouse, snapshot, query, "append_rows", table, columns)
-    loaded = _receive(warehouse, snapshot, query, "stage_rows", table, columns)
+        return _receive(warehouse, snapshot, queries, "append_rows", table, columns)
+    loaded = _receive(warehouse, snapshot, queries, "stage_rows", table, columns)
     _run(warehouse, "delete_staged_keys", table)
     warehouse.execute(duckdb_query("insert_staged_rows").format(table=table.name, columns=", ".join(columns)))
     _run(warehouse, "drop_staged", table)
@@ -134,40 +134,33 @@ def _delete_absent_keys(
     warehouse: duckdb.DuckDBPyConnection, snapshot: Snapshot, table: Table, columns: dict[str, str]
 ) -> int:
     key = {table.key: columns[table.key]}
-    _receive(warehouse, snapshot, _query("keys", table, key), "stage_rows", table, key)
+    _receive(warehouse, snapshot, [keys(table, key)], "stage_rows", table, key)
     deleted = _run(warehouse, "delete_absent_keys", table)
     _run(warehouse, "drop_staged", table)
     return deleted
 
 
-def _query(name: str, table: Table, columns: dict[str, str], **snapshots: str) -> str:
-    """Fill in a query on Postgres; names are our own, snapshots are quoted."""
-    items = sql.SQL(", ".join(selected(column, kind) for column, kind in columns.items()))
-    literals = {key: sql.Literal(value) for key, value in snapshots.items()}
-    composed = sql.SQL(postgres_query(name)).format(columns=items, table=sql.Identifier(table.name), **literals)
-    return composed.as_string()
-
-
 def _receive(
     warehouse: duckdb.DuckDBPyConnection,
     snapshot: Snapshot,
-    query: str,
+    queries: list[str],
     into: str,
     table: Table,
     columns: dict[str, str],
 ) -> int:
-    """Stream an answer of Postgres into DuckDB; a backlog of any size passes batch by batch."""
-    statement = duckdb_query(into).format(
-        table=table.name,
-        columns=", ".join(columns),
-        values=", ".join(received(column, kind) for column, kind in columns.items()),
-    )
-    with snapshot.stream(query) as incoming:
-        warehouse.register("incoming", incoming)
-        try:
-            return _count(warehouse, statement)
-        finally:
-            warehouse.unregister("incoming")
+    """Stream the answers of Postgres into DuckDB by one statement; a backlog of any size passes batch by batch."""
+    with snapshot.streams(queries) as streams, ExitStack() as registered:
+        names = [f"incoming_{number}" for number, _ in enumerate(streams)]
+        for name, stream in zip(names, streams, strict=True):
+            warehouse.register(name, stream)
+            registered.callback(warehouse.unregister, name)
+        statement = duckdb_query(into).format(
+            table=table.name,
+            columns=", ".join(columns),
+            values=", ".join(received(column, kind) for column, kind in columns.items()),
+            incoming=" UNION ALL ".join(f"FROM {name}" for name in names),
+        )
+        return _count(warehouse, statement)
 
 
 def _run(warehouse: duckdb.DuckDBPyConnection, name: str, table: Table) -> int:

@@ -1,14 +1,16 @@
 """The way to Postgres: one frozen moment of it, read as Arrow, and a plain connection. No DuckDB here."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import adbc_driver_manager
 import psycopg
 import pyarrow as pa
 from adbc_driver_postgresql import dbapi
+from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from warehouse.errors import PostgresQueryFailed, PostgresUnreachable, one_line
@@ -28,7 +30,9 @@ class Snapshot:
     text: str
     system_identifier: str
     database_oid: int
-    _connection: Any = field(repr=False)
+    _first: Any = field(repr=False)
+    _conninfo: str = field(repr=False)
+    _open: ExitStack = field(repr=False)
 
     @property
     def xmax(self) -> int:
@@ -37,14 +41,39 @@ class Snapshot:
 
     def fetch(self, query: str) -> list[tuple[Any, ...]]:
         """Fetch a small answer whole."""
-        return _fetch(self._connection, query)
+        return _fetch(self._first, query)
+
+    def run(self, statement: str) -> None:
+        """Run what has no answer."""
+        _run(self._first, statement)
 
     @contextmanager
-    def stream(self, query: str) -> Iterator[pa.RecordBatchReader]:
-        """Read an answer of any size, batch by batch; it is sent as COPY in binary format."""
-        with self._connection.cursor() as cursor:
-            cursor.execute(query)
-            yield cursor.fetch_record_batch()
+    def streams(self, queries: Sequence[str]) -> Iterator[list[pa.RecordBatchReader]]:
+        """Read the answers of queries that ask for the same columns, batch by batch, in no order.
+
+        One query comes in one stream; of several a second connection, which sees the same moment, reads its
+        share: whoever has ended a query takes the next. Both streams must be read to their ends.
+        """
+        left = iter(queries)
+        with ExitStack() as cursors:
+            yield [
+                _stream(cursors.enter_context(connection.cursor()), query, left)
+                for connection, query in zip(self._connections(len(queries)), left, strict=False)
+            ]
+
+    def _connections(self, query_count: int) -> Iterator[Any]:
+        yield self._first
+        if query_count > 1:
+            yield self._second
+
+    @cached_property
+    def _second(self) -> Any:  # noqa: ANN401 (the driver has no types)
+        """Join the moment with another connection, the first time that there is much to read."""
+        [(name,)] = self.fetch(postgres_query("export"))
+        connection = self._open.enter_context(dbapi.connect(self._conninfo, autocommit=True))
+        _run(connection, postgres_query("begin"))
+        _run(connection, sql.SQL(postgres_query("join")).format(name=sql.Literal(name)).as_string())
+        return connection
 
 
 def snapshot_xmax(snapshot: str) -> int:
@@ -56,18 +85,17 @@ def snapshot_xmax(snapshot: str) -> int:
 def open_snapshot(database_url: str) -> Iterator[Snapshot]:
     """Hold one moment of the database, for reading only. Raises PostgresUnreachable."""
     conninfo, address = _conninfo(database_url)
-    try:
-        connection = dbapi.connect(conninfo, autocommit=True)
-    except adbc_driver_manager.Error as error:
-        raise PostgresUnreachable(address, one_line(error)) from error
-    with connection:
+    with ExitStack() as opened:
         try:
-            with connection.cursor() as cursor:
-                cursor.execute(postgres_query("begin"))
+            connection = opened.enter_context(dbapi.connect(conninfo, autocommit=True))
+        except adbc_driver_manager.Error as error:
+            raise PostgresUnreachable(address, one_line(error)) from error
+        try:
+            _run(connection, postgres_query("begin"))
             [(text, system_identifier, database_oid)] = _fetch(connection, postgres_query("snapshot"))
         except adbc_driver_manager.Error as error:
             raise PostgresQueryFailed("tell its snapshot", one_line(error)) from error
-        yield Snapshot(text, system_identifier, database_oid, connection)
+        yield Snapshot(text, system_identifier, database_oid, connection, conninfo, opened)
 
 
 @contextmanager
@@ -80,6 +108,25 @@ def connect(database_url: str) -> Iterator[psycopg.Connection]:
         raise PostgresUnreachable(address, one_line(error)) from error
     with connection:
         yield connection
+
+
+def _stream(cursor: Any, query: str, left: Iterator[str]) -> pa.RecordBatchReader:  # noqa: ANN401
+    """Read this query's answer and those of what is left then; it is sent as COPY in binary format."""
+    cursor.execute(query)
+    answer = cursor.fetch_record_batch()
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        yield from answer
+        for next_query in left:
+            cursor.execute(next_query)
+            yield from cursor.fetch_record_batch()
+
+    return pa.RecordBatchReader.from_batches(answer.schema, batches())
+
+
+def _run(connection: Any, statement: str) -> None:  # noqa: ANN401 (the driver has no types)
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
 
 
 def _fetch(connection: Any, query: str) -> list[tuple[Any, ...]]:  # noqa: ANN401 (the driver has no types)

@@ -1,0 +1,66 @@
+"""What to ask Postgres for a table's rows, cut in pieces where there is much to read. Nothing is read here.
+
+The pieces of one table have no row in common and miss none, so it does not matter who reads which, or when.
+"""
+
+from psycopg import sql
+
+from warehouse.columns import selected
+from warehouse.cursors import Cursor
+from warehouse.postgres import Snapshot, snapshot_xmax
+from warehouse.queries import postgres_query
+from warehouse.tables import Table
+
+# 32 MB: long enough that asking for a piece costs nothing beside reading it, short enough that the last
+# pieces of a table end at about the same time
+PIECE_BLOCKS = 4096
+# with fewer transactions since the last load there is little to read, and a second connection costs more
+HALVED_FROM_XIDS = 1000
+
+
+def everything(snapshot: Snapshot, table: Table, columns: dict[str, str]) -> list[str]:
+    """Ask for all rows that the snapshot sees: run by run of blocks, partition by partition."""
+    # from here to the end of the transaction no partition goes, and no row moves
+    snapshot.run(_filled("lock", table=sql.Identifier(table.name)))
+    runs = snapshot.fetch(
+        _filled("block_runs", relation=sql.Literal(f"public.{table.name}"), run_blocks=sql.Literal(PIECE_BLOCKS))
+    )
+    return [
+        _filled(
+            "everything",
+            columns=_items(columns),
+            table=sql.Identifier(partition),
+            first=sql.Literal(f"({first_block},0)"),
+            end=sql.Literal(f"({end_block},0)"),
+            cur=sql.Literal(snapshot.text),
+        )
+        for partition, first_block, end_block in runs
+    ]
+
+
+def difference(snapshot: Snapshot, table: Table, columns: dict[str, str], cursor: Cursor) -> list[str]:
+    """Ask for the rows that the snapshot sees and the cursor did not."""
+    query = _filled(
+        "difference",
+        columns=_items(columns),
+        table=sql.Identifier(table.name),
+        prev=sql.Literal(cursor.snapshot),
+        cur=sql.Literal(snapshot.text),
+    )
+    if table.kind == "state" or snapshot.xmax - snapshot_xmax(cursor.snapshot) < HALVED_FROM_XIDS:
+        return [query]
+    halves = [_filled("half", key=sql.Identifier(table.key), half=sql.Literal(half)) for half in (0, 1)]
+    return [f"{query}\n{half}" for half in halves]
+
+
+def keys(table: Table, key: dict[str, str]) -> str:
+    """Ask for the keys of all rows."""
+    return _filled("keys", columns=_items(key), table=sql.Identifier(table.name))
+
+
+def _items(columns: dict[str, str]) -> sql.SQL:
+    return sql.SQL(", ".join(selected(column, kind) for column, kind in columns.items()))
+
+
+def _filled(name: str, **parts: sql.Composable) -> str:
+    return sql.SQL(postgres_query(name)).format(**parts).as_string()
