@@ -71,6 +71,34 @@ class DagsterSchemaRefused(FootfallError):
         self.schema, self.reason, self.remedy = schema, reason, remedy
 
 
+class NotPublished(FootfallError):
+    """there is no published file at {path} yet: run `footfall refresh`, or name another home folder with --home"""
+
+    def __init__(self, path: object) -> None:
+        self.path = path
+
+
+class PublishedUnreadable(FootfallError):
+    """cannot open {path}: {reason}"""
+
+    def __init__(self, path: object, reason: str) -> None:
+        self.path, self.reason = path, reason
+
+
+class QueryRefused(FootfallError):
+    """the query failed{place}: {reason}"""
+
+    def __init__(self, reason: str, place: str = "") -> None:
+        self.reason, self.place = reason, place
+
+
+class AnswerNotWritten(FootfallError):
+    """cannot write the answer to {path}: {reason}"""
+
+    def __init__(self, path: object, reason: str) -> None:
+        self.path, self.reason = path, reason
+
+
 class RecordsStillRejected(FootfallError):
     """{kept} records are in Postgres now, {stayed} are still refused: see `footfall rejected list` for the reasons"""
 

@@ -37,9 +37,16 @@ class Settings(BaseSettings):
 
 
 def load_settings(home: Path | None = None) -> Settings:
-    """Read the environment; `home` (the option `--home`) goes before it. The home folder is made, its path absolute.
+    """Read the environment as `read_settings` does, and make the home folder. Raises also HomeNotWritable."""
+    settings = read_settings(home)
+    _make_home(settings.home)
+    return settings
 
-    Raises WrongSetting, which names all wrong ones, and HomeNotWritable.
+
+def read_settings(home: Path | None = None) -> Settings:
+    """Read the environment; `home` (the option `--home`) goes before it. Its path becomes absolute, nothing is made.
+
+    For those who only read the home folder. Raises WrongSetting, which names all wrong ones.
     """
     given: dict[str, Any] = {"FOOTFALL_HOME": home} if home else {}
     try:
@@ -49,9 +56,7 @@ def load_settings(home: Path | None = None) -> Settings:
         raise WrongSetting("; ".join(faults)) from None
     if len({settings.ingest_port, settings.admin_port, settings.dagster_port}) < 3:
         raise WrongSetting("FOOTFALL_INGEST_PORT, FOOTFALL_ADMIN_PORT and FOOTFALL_DAGSTER_PORT must differ")
-    settings = settings.model_copy(update={"home": settings.home.expanduser().absolute()})
-    _make_home(settings.home)
-    return settings
+    return settings.model_copy(update={"home": settings.home.expanduser().absolute()})
 
 
 def read_secret(settings: Settings) -> str:
