@@ -23,10 +23,10 @@ class PostgresQueryFailed(WarehouseError):
 
 
 class SchemaMissing(WarehouseError):
-    """Postgres lacks {missing}: run `footfall migrate`"""
+    """Postgres lacks {missing}{instead}: run `footfall migrate`; what was changed by hand must be changed back"""
 
-    def __init__(self, missing: str) -> None:
-        self.missing = missing
+    def __init__(self, missing: str, unknown: str = "") -> None:
+        self.missing, self.instead = missing, f" and has {unknown}" if unknown else ""
 
 
 class SchemaUnknown(WarehouseError):
@@ -34,6 +34,28 @@ class SchemaUnknown(WarehouseError):
 
     def __init__(self, unknown: str) -> None:
         self.unknown = unknown
+
+
+class TableOfAnotherKind(WarehouseError):
+    """{table} is {found} in Postgres, not {wanted}: put {wanted} back in its place, then `footfall refresh --full`"""
+
+    def __init__(self, table: str, found: str, wanted: str) -> None:
+        self.table, self.found, self.wanted = table, found, wanted
+
+
+class XidNotKept(WarehouseError):
+    """Postgres does not note the xid of changes in {tables}: {remedy}, then `footfall refresh --full`"""
+
+    def __init__(self, tables: str) -> None:
+        self.tables = tables
+        self.remedy = "bring back the trigger set_xid (`ALTER TABLE … ENABLE TRIGGER set_xid`) or the default of xid"
+
+
+class PartitionDetached(WarehouseError):
+    """{partition} has rows that are not loaded and is no partition of {table}: {command}"""
+
+    def __init__(self, table: str, partition: str, command: str) -> None:
+        self.table, self.partition, self.command = table, partition, f"attach it again with `{command}`"
 
 
 class WarehouseOutdated(WarehouseError):
