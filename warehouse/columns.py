@@ -56,9 +56,10 @@ def require_same_columns(declared: Columns, found: Columns) -> None:
 
     Raises SchemaMissing where Postgres is older than this code, SchemaUnknown where it is newer.
     """
+    unknown = _only_in(found, declared)
     if missing := _only_in(declared, found):
-        raise SchemaMissing(", ".join(missing))
-    if unknown := _only_in(found, declared):
+        raise SchemaMissing(", ".join(missing), ", ".join(unknown))
+    if unknown:
         raise SchemaUnknown(", ".join(unknown))
 
 
@@ -79,8 +80,6 @@ def selected(column: str, raw_type: str) -> str:
         bounded = f"least(greatest({column}, '0001-01-02 00:00:00+00'), '9999-12-31 00:00:00+00')"
         # both functions skip NULL: without the CASE, no time would become the first day
         return f"CASE WHEN {column} IS NOT NULL THEN {bounded} END AS {column}"
-    if raw_type == RAW_TYPES["jsonb"]:
-        return f"{column}::text AS {column}"
     return column
 
 

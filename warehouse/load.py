@@ -6,8 +6,9 @@ No models and no publishing here.
 """
 
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import adbc_driver_manager
@@ -25,23 +26,29 @@ from warehouse.columns import (
 from warehouse.connection import open_warehouse, transaction
 from warehouse.cursors import Cursor, read_cursors, require_same_history, save_cursor
 from warehouse.errors import LoadFailed, one_line
+from warehouse.held_back import OpenTransaction, held_back
 from warehouse.pieces import difference, everything, keys
 from warehouse.postgres import Snapshot, open_snapshot
 from warehouse.queries import duckdb_query, raw_tables_ddl
 from warehouse.restored import adopt_restored_rows, require_no_future_rows
+from warehouse.standing import require_no_detached_rows, require_same_kinds, require_stamped
 from warehouse.tables import TABLES, Table
 from warehouse.writer import writer_lock
 
 
 @dataclass(frozen=True)
 class TableLoad:
-    """What one load did to one table; rows of `raw.<table_name>`."""
+    """What one load did to one table; rows of `raw.<table_name>`.
+
+    `held_back` are the transactions that have written to the table and were open: the next load takes their rows.
+    """
 
     table_name: str
     loaded_row_count: int
     deleted_row_count: int
     total_row_count: int
     duration_seconds: float
+    held_back: Sequence[OpenTransaction] = ()
 
 
 def load(
@@ -64,29 +71,45 @@ def load(
             adopt_restored_rows(database_url, [table.name for table in TABLES])
         with open_snapshot(database_url) as snapshot, open_warehouse(warehouse_path) as warehouse:
             declared = declared_columns()
-            require_same_columns(declared, postgres_columns(snapshot))
-            cursors: dict[str, Cursor] = {}
-            if not full:
-                require_current_file(declared, raw_columns(warehouse), warehouse_path)
-                cursors = read_cursors(warehouse)
-                require_same_history(cursors, snapshot)
-            require_no_future_rows(snapshot, [table.name for table in TABLES])
+            cursors = _require_fit(snapshot, warehouse, warehouse_path, declared, full)
+            waiting = held_back(snapshot.fetch)
             return [
-                _load_table(warehouse, snapshot, table, declared, cursors.get(table.name), compare_keys)
+                replace(
+                    _load_table(
+                        warehouse, snapshot, table, declared[table.name], cursors.get(table.name), compare_keys
+                    ),
+                    held_back=waiting.get(table.name, ()),
+                )
                 for table in TABLES
             ]
+
+
+def _require_fit(
+    snapshot: Snapshot, warehouse: duckdb.DuckDBPyConnection, warehouse_path: Path, declared: Columns, full: bool
+) -> dict[str, Cursor]:
+    """Stop before any row where the two sides do not fit; else tell how far each table is loaded."""
+    require_same_kinds(snapshot)
+    require_same_columns(declared, postgres_columns(snapshot))
+    cursors: dict[str, Cursor] = {}
+    if not full:
+        require_current_file(declared, raw_columns(warehouse), warehouse_path)
+        cursors = read_cursors(warehouse)
+        require_same_history(cursors, snapshot)
+    require_stamped(snapshot)
+    require_no_future_rows(snapshot, [table.name for table in TABLES])
+    require_no_detached_rows(snapshot, cursors, warehouse)
+    return cursors
 
 
 def _load_table(
     warehouse: duckdb.DuckDBPyConnection,
     snapshot: Snapshot,
     table: Table,
-    declared: Columns,
+    columns: dict[str, str],
     cursor: Cursor | None,
     compare_keys: bool,
 ) -> TableLoad:
     started = time.perf_counter()
-    columns = declared[table.name]
     try:
         with transaction(warehouse):
             if cursor is None:

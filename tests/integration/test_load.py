@@ -255,9 +255,11 @@ def test_unmigrated_database_names_the_command(empty_database_url: str, warehous
     ("change", "error", "named"),
     [
         ("ALTER TABLE users DROP COLUMN account_id", SchemaMissing, "users.account_id"),
+        ("ALTER TABLE users RENAME account_id TO account", SchemaMissing, r"users\.account_id .* has users\.account "),
         ("DROP TABLE visitor_sessions", SchemaMissing, "visitor_sessions"),
+        ("DROP TABLE tracking_events", SchemaMissing, "tracking_events"),
         ("ALTER TABLE users ADD COLUMN nickname text", SchemaUnknown, "users.nickname"),
-        ("ALTER TABLE user_points ALTER COLUMN points TYPE bigint", SchemaMissing, "user_points.points"),
+        ("ALTER TABLE user_points ALTER COLUMN points TYPE bigint", SchemaMissing, r"points \(INTEGER\) .*\(BIGINT\)"),
         ("CREATE TABLE likes (id bigint, xid xid8)", SchemaUnknown, "likes"),
     ],
 )

@@ -109,23 +109,23 @@ AND pg_visible_in_snapshot(xid, {cur}::pg_snapshot)
 AND ({key} & 1) = {half}
 
 -- held_back --
--- Which transactions have written to which table and are still open, so that the snapshot cannot see their rows?
+-- Which transactions have written to which table and are still open, so that no load sees their rows yet?
 -- Only writers count: a transaction that reads, however old, keeps VACUUM waiting but no row from a load.
 -- Of another role's session only pid and name are known, unless ours may read pg_read_all_stats.
 SELECT DISTINCT
     c.relname::text,
-    a.pid,
+    l.pid,
     coalesce(p.gid, a.application_name, ''),
-    extract(epoch FROM clock_timestamp() - coalesce(p.prepared, a.xact_start))::float8
-FROM pg_snapshot_xip({cur}::pg_snapshot) AS open_xid
-LEFT JOIN pg_stat_activity AS a ON a.backend_xid = open_xid::xid
-LEFT JOIN pg_prepared_xacts AS p ON p.transaction = open_xid::xid
-JOIN pg_locks AS l ON l.pid = a.pid OR l.virtualtransaction = '-1/' || p.transaction
-JOIN pg_database AS d ON d.oid = l.database AND d.datname = current_database()
+    extract(epoch FROM statement_timestamp() - coalesce(p.prepared, a.xact_start))::float8 AS age
+FROM pg_locks AS l
+LEFT JOIN pg_stat_activity AS a ON a.pid = l.pid
+LEFT JOIN pg_prepared_xacts AS p ON l.virtualtransaction = '-1/' || p.transaction
 JOIN pg_class AS c ON c.oid = coalesce(pg_partition_root(l.relation), l.relation)
 WHERE l.locktype = 'relation' AND l.mode = 'RowExclusiveLock' AND l.granted
+    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND (a.backend_xid IS NOT NULL OR p.transaction IS NOT NULL)
     AND c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
-ORDER BY 4 DESC NULLS LAST, 1
+ORDER BY age DESC NULLS LAST, 1
 
 -- keys --
 -- Which keys are there?

@@ -1,0 +1,81 @@
+"""Open transactions that keep rows from a load are named with their age; readers and other tables' writers are not."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from warehouse.held_back import OpenTransaction, held_back
+from warehouse.load import TableLoad, load
+
+AN_EVENT = """
+    INSERT INTO tracking_events (user_type, app_name, event_type, event_name)
+    VALUES ('student', 'DViz', 'visit', 'open')
+"""
+
+
+@pytest.fixture
+def writer(database_url: str) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(database_url, application_name="a writer") as connection:
+        yield connection
+
+
+def waiting(loads: list[TableLoad]) -> dict[str, list[OpenTransaction]]:
+    return {table.table_name: list(table.held_back) for table in loads if table.held_back}
+
+
+def test_open_writer_is_named_with_its_age(writer: psycopg.Connection, database_url: str, tmp_path: Path) -> None:
+    writer.execute(AN_EVENT)
+    writer.execute("SELECT pg_sleep(0.05)")
+    [(name, [found])] = waiting(load(database_url, tmp_path / "warehouse.duckdb")).items()
+    assert (name, found.pid, found.name) == ("tracking_events", writer.info.backend_pid, "a writer")
+    assert found.age_seconds is not None
+    assert 0.05 <= found.age_seconds < 60
+    assert str(found) == f"pid {writer.info.backend_pid} (a writer), open for 0 s"
+
+
+def test_committed_writer_holds_nothing_back(writer: psycopg.Connection, database_url: str, tmp_path: Path) -> None:
+    writer.execute(AN_EVENT)
+    writer.commit()
+    assert waiting(load(database_url, tmp_path / "warehouse.duckdb")) == {}
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["SELECT count(*) FROM users", "CREATE TABLE other (id bigint)", "SELECT pg_current_xact_id()"],
+    ids=["a reader", "another table's writer", "one that has written nothing"],
+)
+def test_others_open_transactions_are_not_blamed(
+    writer: psycopg.Connection, database_url: str, tmp_path: Path, statement: str
+) -> None:
+    writer.execute(statement)
+    assert waiting(load(database_url, tmp_path / "warehouse.duckdb")) == {}
+
+
+def test_writer_of_a_partition_counts_for_its_table(
+    writer: psycopg.Connection, database_url: str, tmp_path: Path
+) -> None:
+    writer.execute("""
+        DO $$ BEGIN
+            EXECUTE format(
+                'INSERT INTO %I (id, user_type, app_name, event_type, event_name)
+                 VALUES (1, ''student'', ''DViz'', ''visit'', ''open'')',
+                'tracking_events_p' || to_char(now() AT TIME ZONE 'UTC', 'YYYYMMDD'));
+        END $$
+    """)
+    assert list(waiting(load(database_url, tmp_path / "warehouse.duckdb"))) == ["tracking_events"]
+
+
+def test_writer_of_another_role_has_no_age(
+    database: psycopg.Connection, writer: psycopg.Connection, database_url: str
+) -> None:
+    writer.execute(AN_EVENT)
+    with psycopg.connect(database_url) as unprivileged:
+        unprivileged.execute("CREATE ROLE nobody_in_particular")
+        unprivileged.execute("SET ROLE nobody_in_particular")
+        found = held_back(lambda query: unprivileged.execute(query.encode()))
+        unprivileged.rollback()
+    [it] = found["tracking_events"]
+    assert (it.pid, it.name, it.age_seconds) == (writer.info.backend_pid, "a writer", None)
+    assert str(it).endswith("open for an unknown time")
