@@ -55,10 +55,12 @@ class Snapshot:
         share: whoever has ended a query takes the next. Both streams must be read to their ends.
         """
         left = iter(queries)
+        # both before the first query is sent: to join, the second has to ask the first, which cannot answer in a COPY
+        connections = list(self._connections(len(queries)))
         with ExitStack() as cursors:
             yield [
                 _stream(cursors.enter_context(connection.cursor()), query, left)
-                for connection, query in zip(self._connections(len(queries)), left, strict=False)
+                for connection, query in zip(connections, left, strict=False)
             ]
 
     def _connections(self, query_count: int) -> Iterator[Any]:
