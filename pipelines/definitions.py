@@ -4,6 +4,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from pipelines.assets.archive import sealed_days
 from pipelines.assets.load import load_asset
 from pipelines.assets.models import models_asset
 from pipelines.assets.postgres import postgres_assets
@@ -39,6 +40,7 @@ def build_defs(settings: Settings, transforms: Path = TRANSFORMS) -> dg.Definiti
             load_asset(tables),
             models,
             publish_asset(sorted(marts)),
+            sealed_days,
             expired_live_sessions,
             event_partitions,
             forgotten_runs,

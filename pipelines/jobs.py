@@ -4,7 +4,7 @@ from typing import Any
 
 import dagster as dg
 
-from pipelines.assets import retention
+from pipelines.assets import archive, retention
 from pipelines.orphans import fail_dead_foreground_runs
 
 REFRESH = "refresh"
@@ -15,7 +15,7 @@ _UNFINISHED = [
     dg.DagsterRunStatus.STARTING,
     dg.DagsterRunStatus.STARTED,
 ]
-_THE_PATH = dg.AssetSelection.all() - dg.AssetSelection.groups(retention.GROUP)
+_THE_PATH = dg.AssetSelection.all() - dg.AssetSelection.groups(retention.GROUP, archive.GROUP)
 
 
 def refresh_config(*, full: bool = False, compare_keys: bool = False) -> dict[str, Any]:
@@ -41,6 +41,12 @@ compare_keys = dg.define_asset_job(
     description="A refresh that also finds rows deleted in Postgres, by comparing the keys of the state tables.",
 )
 
+seal = dg.define_asset_job(
+    "seal",
+    selection=[archive.sealed_days],
+    description="Turns closed days into Parquet files, proves each against Postgres, and tells how much that was.",
+)
+
 cleanup_live_sessions = dg.define_asset_job(
     "cleanup_live_sessions",
     selection=[retention.expired_live_sessions],
@@ -59,7 +65,7 @@ forget_runs = dg.define_asset_job(
     description="Forgets finished runs that are too old to look back on, so that Dagster's tables stay small.",
 )
 
-JOBS = (refresh, compare_keys, cleanup_live_sessions, make_partitions, forget_runs)
+JOBS = (refresh, compare_keys, seal, cleanup_live_sessions, make_partitions, forget_runs)
 
 
 def _schedule(job: "dg.UnresolvedAssetJobDefinition", cron: str, description: str) -> dg.ScheduleDefinition:
@@ -94,6 +100,9 @@ def refresh_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | d
 SCHEDULES = (
     refresh_schedule,
     _schedule(compare_keys, "17 2 * * *", "Each night at 02:17 UTC, when few look."),
+    _schedule(
+        seal, "37 0 * * *", "Each day at 00:37 UTC, when the day before is closed unless a transaction is still open."
+    ),
     _schedule(cleanup_live_sessions, _EVERY_FIVE_MINUTES, "Every five minutes: who left is soon not counted."),
     _schedule(make_partitions, "7 0 * * *", "Each day at 00:07 UTC, two weeks ahead."),
     _schedule(forget_runs, "37 3 * * *", "Each night at 03:37 UTC."),

@@ -23,6 +23,11 @@ def duckdb_query(name: str) -> str:
     return _named_queries("duckdb.sql")[name]
 
 
+def archive_query(name: str) -> str:
+    """Return a query about sealed days by its name in `sql/archive.sql`."""
+    return _named_queries("archive.sql")[name]
+
+
 @cache
 def _named_queries(file_name: str) -> dict[str, str]:
     _, *parts = _NAME.split(_read(file_name))

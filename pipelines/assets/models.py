@@ -14,6 +14,7 @@ from pipelines.assets.load import WAREHOUSE_POOL, WRITER_WAIT_SECONDS
 from pipelines.dbt_project import NodeResult, ParsedProject, build
 from pipelines.settings import Settings
 from pipelines.translator import UNIQUE_ID, model_specs
+from warehouse.archive.sources import prepare_sources
 from warehouse.builds import begin_build, finish_build
 from warehouse.connection import open_warehouse, quoted
 from warehouse.writer import writer_lock
@@ -36,6 +37,7 @@ def models_asset(project: ParsedProject) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, config: ModelsConfig, settings: dg.ResourceParam[Settings]
     ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
         with writer_lock(settings.warehouse_path, WRITER_WAIT_SECONDS, purpose="build models"):
+            prepare_sources(settings.warehouse_path)
             begin_build(
                 settings.warehouse_path,
                 build_id(context.run),

@@ -79,13 +79,14 @@ class Models:
         self.rows(statement)
 
     def copy_raw(self, database: psycopg.Connection) -> None:
-        """Fill `raw` anew with all rows of all loaded tables, types as the load maps them."""
+        """Fill `raw` anew with all rows of all loaded tables, types as the load maps them; `sources` shows them."""
         with duckdb.connect(str(self.warehouse_path)) as connection:
             connection.execute("DROP SCHEMA IF EXISTS raw CASCADE")
-            connection.execute("CREATE SCHEMA raw")
+            connection.execute("CREATE SCHEMA raw; CREATE SCHEMA IF NOT EXISTS sources")
             for table, columns in _loaded_tables(database).items():
                 listed = ", ".join(f'"{name}" {RAW_TYPES[kind]}' for name, kind in columns)
                 connection.execute(f'CREATE TABLE raw."{table}" ({listed})')
+                connection.execute(f'CREATE OR REPLACE VIEW sources."{table}" AS SELECT * FROM raw."{table}"')
                 path = _csv(database, table, self.home / f"{table}.csv")
                 connection.execute(f"COPY raw.\"{table}\" FROM '{path}' (FORMAT csv, HEADER)")
 

@@ -184,3 +184,21 @@ CREATE TABLE IF NOT EXISTS meta.builds (
     begun_at TIMESTAMPTZ,
     passed_at TIMESTAMPTZ
 );
+
+-- which files are sealed, in the order of sealing: written in the transaction that deletes their rows from raw.
+-- manifest_line is the file's line in the archive's manifest; modified_ns is the file's time of change when its
+-- content was last seen to be right
+CREATE TABLE IF NOT EXISTS meta.sealed_files (
+    position BIGINT,
+    path VARCHAR,
+    manifest_line VARCHAR,
+    modified_ns BIGINT
+);
+
+-- the first snapshot of Postgres after the end of a day (UTC): what is written into that day has an xid below xmax
+CREATE TABLE IF NOT EXISTS meta.day_marks (
+    ended_date DATE,
+    xmax UBIGINT,
+    system_identifier VARCHAR,
+    database_oid UBIGINT
+);

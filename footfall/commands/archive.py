@@ -1,0 +1,62 @@
+"""`footfall archive list|verify`."""
+
+from typing import Annotated
+
+import typer
+
+from footfall.commands.options import Home
+
+app = typer.Typer(help="Sealed days: the event tables' closed days as Parquet files.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_(home: Home = None) -> None:
+    """Print each sealed file with what the manifest says of it; its state is what shows without reading it."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from footfall.settings import load_settings
+    from warehouse.archive.folder import archive_folder
+    from warehouse.archive.verify import list_files
+
+    table = Table("day", "table", "part", "rows", "bytes", "digest", "state")
+    for number in (2, 3, 4):
+        table.columns[number].justify = "right"
+    for file, state in list_files(archive_folder(load_settings(home).warehouse_path)):
+        counts = str(file.part), f"{file.row_count:,}", f"{file.byte_count:,}"
+        table.add_row(file.received_date, file.table_name, *counts, file.digest, state)
+    if table.row_count:
+        Console().print(table)
+    else:
+        typer.echo("no day is sealed yet")
+
+
+@app.command()
+def verify(
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print what is wrong, and nothing else.")] = False,
+    home: Home = None,
+) -> None:
+    """Read all sealed files and the manifest; exit 1 if any of it is not as it was sealed."""
+    from footfall.settings import load_settings
+    from warehouse.archive.folder import archive_folder
+    from warehouse.archive.verify import unnamed_files, verify_files
+
+    archive = archive_folder(load_settings(home).warehouse_path)
+    file_count = row_count = byte_count = fault_count = 0
+    for finding in verify_files(archive):
+        if finding.fault is None:
+            file_count, row_count, byte_count = (
+                file_count + 1,
+                row_count + finding.row_count,
+                byte_count + finding.byte_count,
+            )
+        else:
+            fault_count += 1
+            typer.echo(f"{finding.subject} {finding.fault}: {finding.advice}")
+    if not quiet:
+        for name in unnamed_files(archive):
+            typer.echo(
+                f"{name} is in no line of the manifest: nothing reads it, a seal that was stopped may have left it"
+            )
+        typer.echo(f"{file_count} files are as they were sealed: {row_count:,} rows, {byte_count:,} bytes")
+    raise typer.Exit(1 if fault_count else 0)

@@ -1,0 +1,105 @@
+"""Days that have ended, with rows in them that are easy to hash wrongly. No assertion here."""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import psycopg
+
+from warehouse.archive.seal import seal
+from warehouse.archive.sources import prepare_sources
+from warehouse.load import load
+
+TODAY = datetime.now(UTC).date()
+Rows = list[tuple[Any, ...]]
+
+PARTITION = (
+    "CREATE TABLE {table}_p{day:%Y%m%d} PARTITION OF {table} FOR VALUES FROM ('{day} 00:00Z') TO ('{end} 00:00Z')"
+)
+
+EVENTS = """
+    INSERT INTO tracking_events
+        (user_id, user_type, app_name, event_type, event_name, country_code, os, meta, created_at, received_at)
+    SELECT
+        nullif(n %% 5, 0), 'student', 'DViz', 'button', (ARRAY['open', '', E'ü 😀 \\n"', 'a''b'])[n %% 4 + 1],
+        (ARRAY['DE', 'D ', NULL])[n %% 3 + 1], (ARRAY[NULL, '', 'Linux'])[n %% 3 + 1],
+        CASE n %% 3 WHEN 0 THEN jsonb_build_object('b', 1.10, 'a', ARRAY['ü', NULL]) WHEN 1 THEN 'null' END,
+        (ARRAY['infinity', '-infinity', '0001-01-01Z', '2026-03-29 01:30:00.123456+02'])[n %% 4 + 1]::timestamptz,
+        %(day)s::timestamp AT TIME ZONE 'UTC' + n * interval '1 second'
+    FROM generate_series(0, %(count)s - 1) AS n
+"""
+
+ACTIVITY = """
+    INSERT INTO activity_events (user_id, event_type, action_name, created_at, received_at)
+    SELECT CASE n %% 2 WHEN 0 THEN gen_random_uuid() END, 'action', nullif('a' || n %% 3, 'a0'), moment, moment
+    FROM generate_series(0, %(count)s - 1) AS n,
+        LATERAL (
+            SELECT (%(day)s::date + 1)::timestamp AT TIME ZONE 'UTC' - (n + 1) * interval '1 microsecond'
+        ) AS at (moment)
+"""
+
+
+def days_ago(days: int) -> date:
+    return TODAY - timedelta(days=days)
+
+
+def fill(database: psycopg.Connection, day: date, *, events: int = 12, activity: int = 4) -> None:
+    """Put rows into an ended day, its first and last moment among them."""
+    for table in ("tracking_events", "activity_events"):
+        partition = f"{table}_p{day:%Y%m%d}"
+        if database.execute("SELECT to_regclass(%s)", [partition]).fetchone() == (None,):
+            database.execute(PARTITION.format(table=table, day=day, end=day + timedelta(days=1)))
+    database.execute(EVENTS, {"day": day, "count": events})
+    database.execute(ACTIVITY, {"day": day, "count": activity})
+
+
+@dataclass(frozen=True)
+class Home:
+    """A home folder whose warehouse is loaded from one database."""
+
+    folder: Path
+    database_url: str
+
+    @property
+    def warehouse_path(self) -> Path:
+        return self.folder / "warehouse" / "warehouse.duckdb"
+
+    @property
+    def archive(self) -> Path:
+        return self.folder / "archive"
+
+    @property
+    def manifest(self) -> Path:
+        return self.archive / "manifest.jsonl"
+
+    def load(self, *, full: bool = False) -> None:
+        load(self.database_url, self.warehouse_path, full=full)
+
+    def seal(self) -> list[str]:
+        """Seal, and name what was sealed."""
+        return [file.path for file in seal(self.database_url, self.warehouse_path)]
+
+    def load_and_seal(self) -> list[str]:
+        """Load until what has ended is closed, and seal it."""
+        self.load()
+        self.seal()
+        self.load()
+        return self.seal()
+
+    def ask(self, query: str) -> Rows:
+        with duckdb.connect(str(self.warehouse_path)) as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            return connection.execute(query).fetchall()
+
+    def hot_count(self, table: str = "tracking_events") -> int:
+        return int(self.ask(f"SELECT count(*) FROM raw.{table}")[0][0])
+
+    def sources(self) -> dict[str, Rows]:
+        """All rows of the event tables as the models read them."""
+        prepare_sources(self.warehouse_path)
+        return {
+            table: self.ask(f"SELECT * FROM sources.{table} ORDER BY event_id")
+            for table in ("tracking_events", "activity_events", "tracking_documents")
+        }

@@ -1,0 +1,64 @@
+"""Sealed files that this warehouse does not know, taken over from the archive's manifest. Nothing is sealed here.
+
+The warehouse file was deleted, or an older one was put back: `footfall refresh --full` makes it anew from Postgres and
+from the sealed files, and a row that both have counts once. Its key is `event_id`: another Postgres counts ids anew.
+"""
+
+from pathlib import Path
+
+import duckdb
+
+from warehouse.archive.errors import ManifestDiffers
+from warehouse.archive.fingerprint import day_bounds
+from warehouse.archive.folder import archive_of
+from warehouse.archive.manifest import MANIFEST, add_file, complete_manifest, known_files, known_lines, read_manifest
+from warehouse.archive.sealed_file import SealedFile
+from warehouse.archive.sources import path_list, require_content, require_sealed_files
+from warehouse.connection import transaction
+from warehouse.queries import archive_query
+from warehouse.tables import TABLES
+
+
+def adopt_sealed_files(warehouse: duckdb.DuckDBPyConnection) -> None:
+    """Let the warehouse know all files of the manifest, after reading them; before everything is loaded anew.
+
+    Raises SealedFileDamaged, ManifestDamaged, ManifestDiffers, and then nothing has changed.
+    """
+    archive, known = archive_of(warehouse), known_files(warehouse)
+    found = read_manifest(archive)
+    if len(found) > len(known):
+        if found[: len(known)] != known:
+            raise ManifestDiffers(archive / MANIFEST)
+        _adopt(warehouse, archive, found[len(known) :])
+    complete_manifest(archive, known_lines(warehouse))
+    require_sealed_files(warehouse, archive)
+
+
+def delete_sealed_rows(warehouse: duckdb.DuckDBPyConnection, table_name: str) -> int:
+    """Delete the hot rows that a sealed file of their day has too, where they were loaded; return how many.
+
+    One day at a time, so that no more than a day's keys are in memory.
+    """
+    archive, deleted = archive_of(warehouse), 0
+    files = known_files(warehouse, table_name)
+    last_day = max((file.day for file in files), default=None)
+    hot_days = warehouse.execute(archive_query("hot_days").format(table=table_name), [last_day]).fetchall()
+    for (day,) in hot_days:
+        of_day = [file for file in files if file.day == day]
+        if of_day:
+            query = archive_query("delete_sealed_rows").format(
+                table=table_name, paths=path_list(archive, of_day), **day_bounds(day)
+            )
+            deleted += warehouse.execute(query).fetchall()[0][0]
+    return deleted
+
+
+def _adopt(warehouse: duckdb.DuckDBPyConnection, archive: Path, files: list[SealedFile]) -> None:
+    for file in files:
+        require_content(archive / file.path, file)
+    with transaction(warehouse):
+        for file in files:
+            add_file(warehouse, file, (archive / file.path).stat().st_mtime_ns)
+        for table in TABLES:
+            if table.kind == "event":
+                delete_sealed_rows(warehouse, table.name)

@@ -1,0 +1,60 @@
+"""What can go wrong with sealed days. The class docstring is the message, data travel as attributes."""
+
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+
+from warehouse.errors import WarehouseError
+
+
+class ArchiveError(WarehouseError):
+    """Something is wrong in the archive."""
+
+
+class DayDiffers(ArchiveError):
+    """{table} of {day} is not sealed and nothing is deleted: {found} ({advice})"""
+
+    def __init__(self, table: str, day: date, found: str, advice: str) -> None:
+        self.table, self.day, self.found, self.advice = table, day, found, advice
+
+
+class DaysNotSealed(ArchiveError):
+    """{count} days are not sealed and lost nothing, the others were sealed: {reasons}"""
+
+    def __init__(self, reasons: Sequence[DayDiffers]) -> None:
+        self.count, self.reasons = len(reasons), "; ".join(map(str, reasons))
+
+
+class SealFailed(ArchiveError):
+    """the seal of {table} of {day} stopped, no row is lost, the next seal tries again: {reason}"""
+
+    def __init__(self, table: str, day: date, reason: str) -> None:
+        self.table, self.day, self.reason = table, day, reason
+
+
+class SealedFileDamaged(ArchiveError):
+    """{path} {fault}: nothing is rebuilt from less than its source (put it back, `footfall archive verify` helps)"""
+
+    def __init__(self, path: Path, fault: str) -> None:
+        self.path, self.fault = path, fault
+
+
+class WarehouseBehindArchive(ArchiveError):
+    """{manifest} names {count} sealed files that the warehouse does not know: run `footfall refresh --full`"""
+
+    def __init__(self, manifest: Path, count: int) -> None:
+        self.manifest, self.count = manifest, count
+
+
+class ManifestDiffers(ArchiveError):
+    """{manifest} and the warehouse know other sealed files: put back the manifest, or move it away if that is wrong"""
+
+    def __init__(self, manifest: Path) -> None:
+        self.manifest = manifest
+
+
+class ManifestDamaged(ArchiveError):
+    """{manifest}, line {line_number}: {fault} (put it back from a backup, see `footfall archive verify`)"""
+
+    def __init__(self, manifest: Path, line_number: int, fault: str) -> None:
+        self.manifest, self.line_number, self.fault = manifest, line_number, fault

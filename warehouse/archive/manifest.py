@@ -1,0 +1,75 @@
+"""Which files are sealed: `meta.sealed_files` in the warehouse, and `manifest.jsonl`, its mirror in the archive.
+
+The table decides, for it changes in the transaction that deletes the sealed rows. The mirror outlives the warehouse
+file: `warehouse.archive.adopt` makes the table anew from it. Nothing is sealed here.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import duckdb
+
+from warehouse.archive.errors import ManifestDamaged, ManifestDiffers, WarehouseBehindArchive
+from warehouse.archive.folder import make_folder, put_in_place, unfinished
+from warehouse.archive.sealed_file import NO_LINE_BEFORE, SealedFile, chained, from_line
+from warehouse.queries import archive_query
+
+MANIFEST = "manifest.jsonl"
+
+
+def known_lines(warehouse: duckdb.DuckDBPyConnection) -> list[str]:
+    """Read the lines of all files that the warehouse knows, in the order of sealing."""
+    return [line for (line,) in warehouse.execute(archive_query("sealed_lines")).fetchall()]
+
+
+def known_files(warehouse: duckdb.DuckDBPyConnection, table_name: str | None = None) -> list[SealedFile]:
+    """Read the files that the warehouse knows, of one table or of all, in the order of sealing."""
+    files = map(from_line, known_lines(warehouse))
+    return [file for file in files if table_name in {None, file.table_name}]
+
+
+def last_hash(warehouse: duckdb.DuckDBPyConnection) -> str:
+    """Return what the next line has to carry."""
+    lines = known_lines(warehouse)
+    return from_line(lines[-1]).hash if lines else NO_LINE_BEFORE
+
+
+def add_file(warehouse: duckdb.DuckDBPyConnection, file: SealedFile, modified_ns: int) -> None:
+    """Add a file to the table, in the transaction that deletes its rows."""
+    warehouse.execute(archive_query("insert_sealed_file"), [file.path, file.line(), modified_ns])
+
+
+def manifest_lines(archive: Path) -> list[str]:
+    """Read the mirror; none where there is none."""
+    try:
+        return (archive / MANIFEST).read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return []
+
+
+def read_manifest(archive: Path) -> list[SealedFile]:
+    """Read the mirror and hold it to its own chain of hashes. Raises ManifestDamaged."""
+    files: list[SealedFile] = []
+    try:
+        files.extend(chained(manifest_lines(archive)))
+    except ValueError as error:
+        raise ManifestDamaged(archive / MANIFEST, len(files) + 1, str(error)) from error
+    return files
+
+
+def complete_manifest(archive: Path, known: Sequence[str]) -> None:
+    """Bring the mirror up to the table: a crash may have come between the two.
+
+    It is written whole and swapped in, so that it is never read half. Raises WarehouseBehindArchive where the mirror
+    has more, and ManifestDiffers where it has something else.
+    """
+    found = manifest_lines(archive)
+    if found == list(known):
+        return
+    if found[: len(known)] == list(known):
+        raise WarehouseBehindArchive(archive / MANIFEST, len(found) - len(known))
+    if found != list(known[: len(found)]):
+        raise ManifestDiffers(archive / MANIFEST)
+    make_folder(archive)
+    unfinished(archive / MANIFEST).write_text("".join(f"{line}\n" for line in known), encoding="utf-8")
+    put_in_place(archive / MANIFEST)

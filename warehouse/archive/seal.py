@@ -1,0 +1,215 @@
+"""The seal: hot rows of closed days become Parquet files that are proved before a row is deleted. Nothing expires here.
+
+The steps stand in the order that a kill at any moment cannot hurt: the file is written, made durable, read back and
+compared with the hot rows and with Postgres; then one DuckDB transaction names it and deletes its rows, and from then
+on it counts; last comes the mirror in the archive. What was begun before that transaction is begun anew.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import adbc_driver_manager
+import duckdb
+import polars as pl
+
+from warehouse.archive.days import closed_hot_days, mark_ended_day
+from warehouse.archive.errors import DayDiffers, DaysNotSealed, SealFailed
+from warehouse.archive.fingerprint import (
+    ROW_GROUP_ROWS,
+    day_bounds,
+    file_fingerprint,
+    hot_fingerprint,
+    postgres_fingerprint,
+)
+from warehouse.archive.folder import (
+    archive_folder,
+    make_folder,
+    part_path,
+    put_in_place,
+    remove_unfinished,
+    sha256_of,
+    unfinished,
+)
+from warehouse.archive.manifest import add_file, complete_manifest, known_files, known_lines, last_hash
+from warehouse.archive.sealed_file import Fingerprint, SealedFile
+from warehouse.archive.sources import make_source_view, require_sealed_files
+from warehouse.columns import RAW_TYPES, declared_columns, raw_columns, require_current_file
+from warehouse.connection import literal, open_warehouse, transaction
+from warehouse.cursors import Cursor, read_cursors, require_same_history
+from warehouse.errors import one_line
+from warehouse.postgres import Snapshot, open_snapshot
+from warehouse.queries import archive_query
+from warehouse.tables import TABLES
+from warehouse.writer import writer_lock
+
+# chosen by measurement: docs/adr/0012-sealed-days.md
+ZSTD_LEVEL = 9
+ORDER = "created_at, event_id"
+
+NOT_AS_LOADED = "run `footfall refresh --full`, then the job `seal` in Dagster"
+GONE = "put its partition back from a backup: `footfall refresh --full` would lose the rows here as well"
+
+
+def seal(database_url: str, warehouse_path: Path, *, wait_seconds: float = 0) -> list[SealedFile]:
+    """Seal the hot rows of all closed days, table by table, and return the new files.
+
+    A day whose rows Postgres does not confirm stays as it is, and the others are sealed. Another writer is waited for
+    at most `wait_seconds`. Raises DaysNotSealed or DayDiffers then, SealFailed where the disk does not do its part,
+    SealedFileDamaged, WarehouseBehindArchive, ManifestDiffers, and what `warehouse.load.load` raises.
+    """
+    archive = archive_folder(warehouse_path)
+    with (
+        writer_lock(warehouse_path, wait_seconds, purpose="seal"),
+        open_snapshot(database_url) as snapshot,
+        open_warehouse(warehouse_path) as warehouse,
+    ):
+        cursors = read_cursors(warehouse)
+        require_same_history(cursors, snapshot)
+        require_current_file(declared_columns(), raw_columns(warehouse), warehouse_path)
+        complete_manifest(archive, known_lines(warehouse))
+        require_sealed_files(warehouse, archive)
+        remove_unfinished(archive)
+        mark_ended_day(warehouse, snapshot)
+        return _seal_closed_days(warehouse, snapshot, archive, cursors)
+
+
+def _seal_closed_days(
+    warehouse: duckdb.DuckDBPyConnection, snapshot: Snapshot, archive: Path, cursors: Mapping[str, Cursor]
+) -> list[SealedFile]:
+    sealed: list[SealedFile] = []
+    refused: list[DayDiffers] = []
+    for name in [table.name for table in TABLES if table.kind == "event" and table.name in cursors]:
+        for day in closed_hot_days(warehouse, name, cursors[name]):
+            try:
+                sealed.append(_seal_day(warehouse, snapshot, archive, name, day, cursors[name]))
+            except DayDiffers as error:
+                refused.append(error)
+            except (duckdb.Error, adbc_driver_manager.Error, pl.exceptions.PolarsError, OSError) as error:
+                raise SealFailed(name, day, one_line(error)) from error
+    if refused:
+        raise refused[0] if len(refused) == 1 else DaysNotSealed(refused)
+    return sealed
+
+
+def _seal_day(
+    warehouse: duckdb.DuckDBPyConnection,
+    snapshot: Snapshot,
+    archive: Path,
+    table_name: str,
+    day: date,
+    cursor: Cursor,
+) -> SealedFile:
+    earlier = [file for file in known_files(warehouse, table_name) if file.day == day]
+    path = archive / part_path(table_name, day, len(earlier))
+    try:
+        write_part(warehouse, path, table_name, day)
+        put_in_place(path)
+        file = describe(archive, path, table_name, day, len(earlier), cursor, last_hash(warehouse))
+        require_hot_rows(warehouse, file)
+        require_postgres_rows(snapshot, archive, [*earlier, file], cursor)
+    except BaseException:
+        # nothing names it yet; of a killed seal the next one writes over it
+        unfinished(path).unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
+        raise
+    commit(warehouse, archive, file)
+    complete_manifest(archive, known_lines(warehouse))
+    return file
+
+
+def write_part(warehouse: duckdb.DuckDBPyConnection, path: Path, table_name: str, day: date) -> None:
+    """Write the hot rows of a day under a name that nobody reads."""
+    make_folder(path.parent)
+    columns = declared_columns()[table_name]
+    warehouse.execute(
+        archive_query("write_part").format(
+            columns=", ".join(_written_item(column, kind) for column, kind in columns.items()),
+            table=table_name,
+            order=ORDER,
+            path=literal(str(unfinished(path))),
+            level=ZSTD_LEVEL,
+            row_group_rows=ROW_GROUP_ROWS,
+            **day_bounds(day),
+        )
+    )
+
+
+def describe(
+    archive: Path, path: Path, table_name: str, day: date, part: int, cursor: Cursor, previous_hash: str
+) -> SealedFile:
+    """Read the file back, with another reader than the one that wrote it, and write down what is in it."""
+    columns = declared_columns()[table_name]
+    fingerprint, (min_created_at, max_created_at, min_received_at, max_received_at) = file_fingerprint(path, columns)
+    return SealedFile(
+        table_name=table_name,
+        received_date=day.isoformat(),
+        part=part,
+        path=path.relative_to(archive).as_posix(),
+        row_count=fingerprint.row_count,
+        digest=str(fingerprint.digest),
+        sha256=sha256_of(path),
+        byte_count=path.stat().st_size,
+        min_created_at=min_created_at,
+        max_created_at=max_created_at,
+        min_received_at=min_received_at,
+        max_received_at=max_received_at,
+        columns=columns,
+        source=f"{cursor.system_identifier}/{cursor.database_oid}",
+        sealed_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        previous_hash=previous_hash,
+    )
+
+
+def require_hot_rows(warehouse: duckdb.DuckDBPyConnection, file: SealedFile) -> None:
+    """Hold the file to the rows it was written from. Raises DayDiffers."""
+    hot = hot_fingerprint(warehouse, file.table_name, file.day, file.columns)
+    if hot != file.fingerprint:
+        found = f"the file has {_told(file.fingerprint)}, the warehouse {_told(hot)}"
+        raise DayDiffers(file.table_name, file.day, found, "the disk or its memory errs: look at both, then try again")
+
+
+def require_postgres_rows(snapshot: Snapshot, archive: Path, parts: Sequence[SealedFile], cursor: Cursor) -> None:
+    """Hold all parts of a day together to what was loaded of it from Postgres. Raises DayDiffers.
+
+    Parts that were sealed from another Postgres, which this one has replaced, may be missing in it.
+    """
+    *_, newest = parts
+    columns = {column: kind for column, kind in newest.columns.items() if all(column in part.columns for part in parts)}
+    found = postgres_fingerprint(snapshot, newest.table_name, newest.day, columns, cursor.snapshot)
+    of_this_postgres = [part for part in parts if part.source == newest.source]
+    sealed = [_sum(archive, some, columns) for some in (parts, of_this_postgres)]
+    if found not in sealed:
+        told = f"Postgres has {_told(found)}, its files and the warehouse {_told(sealed[0])}"
+        raise DayDiffers(newest.table_name, newest.day, told, NOT_AS_LOADED if found.row_count else GONE)
+
+
+def commit(warehouse: duckdb.DuckDBPyConnection, archive: Path, file: SealedFile) -> None:
+    """Let the file count and its rows go, at once: this is the moment at which a day is sealed."""
+    with transaction(warehouse):
+        query = archive_query("delete_hot_day").format(table=file.table_name, **day_bounds(file.day))
+        deleted = warehouse.execute(query).fetchall()[0][0]
+        if deleted != file.row_count:
+            raise DayDiffers(file.table_name, file.day, f"{deleted:,} rows would go for {file.row_count:,}", "a bug")
+        add_file(warehouse, file, (archive / file.path).stat().st_mtime_ns)
+        make_source_view(warehouse, archive, file.table_name)
+
+
+def _sum(archive: Path, parts: Sequence[SealedFile], columns: Mapping[str, str]) -> Fingerprint:
+    """Add up parts; one that was sealed with more columns than these is read again."""
+    return sum(
+        (
+            part.fingerprint if part.columns == columns else file_fingerprint(archive / part.path, columns)[0]
+            for part in parts
+        ),
+        Fingerprint(0, 0),
+    )
+
+
+def _written_item(column: str, kind: str) -> str:
+    # a uuid as its sixteen bytes: Spark does not read Parquet's own type of them
+    return f"{column}::BLOB AS {column}" if kind == RAW_TYPES["uuid"] else column
+
+
+def _told(fingerprint: Fingerprint) -> str:
+    return f"{fingerprint.row_count:,} rows (digest {fingerprint.digest})"

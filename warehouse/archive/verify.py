@@ -1,0 +1,86 @@
+"""Reads every sealed file and holds it to the manifest, and the manifest to itself. Needs no warehouse file.
+
+It may run beside a refresh or a seal: a file that is being sealed is only one that no line names yet.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from warehouse.archive.fingerprint import file_fingerprint
+from warehouse.archive.folder import files_besides, sha256_of
+from warehouse.archive.manifest import MANIFEST, manifest_lines
+from warehouse.archive.sealed_file import NO_LINE_BEFORE, SealedFile, from_line
+from warehouse.archive.sources import size_fault
+from warehouse.errors import one_line
+
+RESTORE = "put it back from a backup"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was found about a file or a line of the manifest; `fault` is None where it is good."""
+
+    subject: str
+    fault: str | None = None
+    advice: str = ""
+    row_count: int = 0
+    byte_count: int = 0
+
+
+def list_files(archive: Path) -> list[tuple[SealedFile, str]]:
+    """Return each file that the manifest names with its state: `sealed`, or what is wrong with it at a glance."""
+    files = [file for file, _ in _lines(archive) if file is not None]
+    return [(file, size_fault(archive / file.path, file) or "sealed") for file in files]
+
+
+def verify_files(archive: Path) -> Iterator[Finding]:
+    """Yield a finding for each line that is wrong and for each file that a line names, as each is done."""
+    for file, finding in _lines(archive):
+        if finding is not None:
+            yield finding
+        if file is not None:
+            yield _verified(archive, file)
+
+
+def unnamed_files(archive: Path) -> list[str]:
+    """Return files that no line names, relative to the archive; nothing reads them."""
+    named = [file.path for file, _ in _lines(archive) if file is not None]
+    return list(files_besides(archive, [MANIFEST, *named]))
+
+
+def _lines(archive: Path) -> Iterator[tuple[SealedFile | None, Finding | None]]:
+    """Read line by line, on behind one that is wrong."""
+    previous_hash: str | None = NO_LINE_BEFORE
+    for number, line in enumerate(manifest_lines(archive), start=1):
+        subject = f"{MANIFEST}, line {number}"
+        try:
+            file = from_line(line)
+        except ValueError as error:
+            previous_hash = None
+            yield None, Finding(subject, str(error), RESTORE)
+            continue
+        is_next = previous_hash in {None, file.previous_hash}
+        previous_hash = file.hash
+        yield file, None if is_next else Finding(subject, "the line before it is another or is missing", RESTORE)
+
+
+def _verified(archive: Path, file: SealedFile) -> Finding:
+    path = archive / file.path
+    if fault := size_fault(path, file) or _content_fault(path, file):
+        return Finding(file.path, fault, RESTORE)
+    return Finding(file.path, row_count=file.row_count, byte_count=file.byte_count)
+
+
+def _content_fault(path: Path, file: SealedFile) -> str | None:
+    try:
+        if sha256_of(path) != file.sha256:
+            return "its content has changed since it was sealed (sha256)"
+        found, _ = file_fingerprint(path, file.columns)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        return f"cannot be read: {one_line(error)}"
+    if found != file.fingerprint:
+        return f"has {found.row_count:,} rows of digest {found.digest}, not {file.row_count:,} of {file.digest}"
+    return None

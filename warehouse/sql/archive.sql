@@ -1,0 +1,95 @@
+-- Queries about sealed days, on DuckDB but where the name says Postgres. {…} are names of our own, quoted by the caller.
+
+-- warehouse_path --
+SELECT path FROM duckdb_databases() WHERE database_name = current_database()
+
+-- sealed_lines --
+-- Which files are sealed, in the order of sealing?
+SELECT manifest_line FROM meta.sealed_files ORDER BY position
+
+-- insert_sealed_file --
+INSERT INTO meta.sealed_files
+SELECT coalesce(max(position) + 1, 0), ?, ?, ? FROM meta.sealed_files
+
+-- modified_times --
+-- When was each file changed, as far as we know, in nanoseconds?
+SELECT path, modified_ns FROM meta.sealed_files
+
+-- set_modified_time --
+UPDATE meta.sealed_files SET modified_ns = ? WHERE path = ?
+
+-- ended_day --
+-- On Postgres: which day (UTC) was over by its clock some minutes ago? now() is no later than the snapshot.
+SELECT (((now() - interval '{grace_minutes} minutes') AT TIME ZONE 'UTC')::date - 1)::text
+
+-- insert_day_mark --
+-- Only the first mark of a day counts: a later one would close it later.
+INSERT INTO meta.day_marks
+SELECT marks.* FROM (VALUES ($1::DATE, $2::UBIGINT, $3, $4::UBIGINT)) AS marks (ended_date, xmax, system, oid)
+WHERE NOT EXISTS (
+    SELECT 1 FROM meta.day_marks AS old
+    WHERE old.ended_date = marks.ended_date AND old.system_identifier = marks.system AND old.database_oid = marks.oid
+)
+
+-- delete_old_day_marks --
+DELETE FROM meta.day_marks WHERE ended_date < ?
+
+-- last_closed_day --
+-- Which is the last day whose mark has been passed by a snapshot of this xmin, of this database?
+SELECT ended_date FROM meta.day_marks
+WHERE xmax <= ? AND system_identifier = ? AND database_oid = ?
+ORDER BY ended_date DESC
+LIMIT 1
+
+-- hot_days --
+-- Of which days up to this one are there hot rows?
+SELECT DISTINCT CAST(received_at AT TIME ZONE 'UTC' AS DATE) AS received_date
+FROM raw.{table}
+WHERE received_date <= ?
+ORDER BY received_date
+
+-- hot_fingerprint --
+SELECT count(*), coalesce(sum(from_hex('0' || substr(md5({text}), 1, 15))::BIT::BIGINT::HUGEINT), 0)
+FROM raw.{table}
+WHERE received_at >= TIMESTAMPTZ '{first}' AND received_at < TIMESTAMPTZ '{end}'
+
+-- frame_fingerprint --
+SELECT count(*), coalesce(sum(from_hex('0' || substr(md5({text}), 1, 15))::BIT::BIGINT::HUGEINT), 0)
+FROM frame
+
+-- postgres_fingerprint --
+-- On Postgres: what has it of a day, as far as it was loaded?
+SELECT count(*), coalesce(sum(('x' || substr(md5({text}), 1, 15))::bit(60)::bigint), 0)::text
+FROM (
+    SELECT {columns} FROM public.{table}
+    WHERE received_at >= {first} AND received_at < {end} AND pg_visible_in_snapshot(xid, {loaded}::pg_snapshot)
+) AS loaded
+
+-- write_part --
+-- Sorted by the time that reports ask for, so that each row group spans little of it.
+COPY (
+    SELECT {columns} FROM raw.{table}
+    WHERE received_at >= TIMESTAMPTZ '{first}' AND received_at < TIMESTAMPTZ '{end}'
+    ORDER BY {order}
+) TO {path} (
+    FORMAT parquet, PARQUET_VERSION v2, COMPRESSION zstd, COMPRESSION_LEVEL {level}, ROW_GROUP_SIZE {row_group_rows}
+)
+
+-- delete_hot_day --
+DELETE FROM raw.{table}
+WHERE received_at >= TIMESTAMPTZ '{first}' AND received_at < TIMESTAMPTZ '{end}'
+
+-- delete_sealed_rows --
+-- Rows of a day that its files have already: only a load that takes everything anew brings them.
+DELETE FROM raw.{table}
+WHERE received_at >= TIMESTAMPTZ '{first}' AND received_at < TIMESTAMPTZ '{end}'
+    AND event_id IN (SELECT event_id::UUID FROM read_parquet({paths}))
+
+-- source_view --
+-- What the models read of a table.
+CREATE OR REPLACE VIEW sources.{table} AS
+SELECT {columns} FROM raw.{table}
+
+-- source_view_files --
+UNION ALL
+SELECT {columns} FROM read_parquet({paths})
