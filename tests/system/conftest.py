@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import psutil
 import pytest
@@ -82,15 +83,22 @@ class Footfall:
 
 
 @pytest.fixture
-def footfall(tmp_path: Path) -> Iterator[Footfall]:
-    """The command line on an embedded Postgres, or on the server that DATABASE_URL names (its own database)."""
-    yield from _footfall(tmp_path, {})
+def folder() -> Iterator[Path]:
+    """A folder for homes. Not pytest's, which another run of root's tests shuts to Postgres's own user as it starts."""
+    with TemporaryDirectory(prefix="footfall-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
 
 
 @pytest.fixture
-def footfall_on_server(tmp_path: Path, empty_database_url: str) -> Iterator[Footfall]:
+def footfall(folder: Path) -> Iterator[Footfall]:
+    """The command line on an embedded Postgres, or on the server that DATABASE_URL names (its own database)."""
+    yield from _footfall(folder, {})
+
+
+@pytest.fixture
+def footfall_on_server(folder: Path, empty_database_url: str) -> Iterator[Footfall]:
     """The command line on a database of the test's server, given by DATABASE_URL."""
-    yield from _footfall(tmp_path, {"DATABASE_URL": empty_database_url})
+    yield from _footfall(folder, {"DATABASE_URL": empty_database_url})
 
 
 @pytest.fixture
