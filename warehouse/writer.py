@@ -4,8 +4,8 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from io import TextIOWrapper
+from contextlib import contextmanager, suppress
+from io import FileIO
 from pathlib import Path
 
 from warehouse.errors import WarehouseUnusable, WriterBusy, one_line
@@ -30,15 +30,15 @@ def writer_lock(warehouse_path: Path, wait_seconds: float = 0, *, purpose: str =
             _sign(file, "")
 
 
-def _open_lock_file(warehouse_path: Path) -> TextIOWrapper:
+def _open_lock_file(warehouse_path: Path) -> FileIO:
     try:
         warehouse_path.parent.mkdir(parents=True, exist_ok=True)
-        return warehouse_path.with_name(f"{warehouse_path.name}.lock").open("a+", encoding="utf-8")
+        return warehouse_path.with_name(f"{warehouse_path.name}.lock").open("ab+", buffering=0)
     except OSError as error:
         raise WarehouseUnusable(warehouse_path, one_line(error)) from error
 
 
-def _acquire(file: TextIOWrapper, warehouse_path: Path, wait_seconds: float) -> None:
+def _acquire(file: FileIO, warehouse_path: Path, wait_seconds: float) -> None:
     deadline = time.monotonic() + wait_seconds
     while True:
         try:
@@ -50,13 +50,13 @@ def _acquire(file: TextIOWrapper, warehouse_path: Path, wait_seconds: float) -> 
             time.sleep(POLL_SECONDS)
 
 
-def _sign(file: TextIOWrapper, holder: str) -> None:
-    file.seek(0)
-    file.truncate()
-    file.write(holder)
-    file.flush()
+def _sign(file: FileIO, holder: str) -> None:
+    # where the disk is full the lock holds without a name: what the holder came for may be what makes room
+    with suppress(OSError):
+        file.truncate(0)
+        file.write(holder.encode())
 
 
-def _holder(file: TextIOWrapper) -> str:
+def _holder(file: FileIO) -> str:
     file.seek(0)
-    return file.read() or "it has only just begun"
+    return file.read().decode() or "unnamed, it has only just begun or its disk is full"

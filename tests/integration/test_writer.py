@@ -1,5 +1,6 @@
 """The writer lock: one at a time, the holder named, never stale."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -7,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.spools import run_python
+from warehouse.connection import open_warehouse
 from warehouse.errors import WarehouseUnusable, WriterBusy
 from warehouse.writer import writer_lock
 
@@ -17,6 +20,19 @@ from warehouse.writer import writer_lock
 with writer_lock(Path(sys.argv[1]), purpose="build models"):
     print("held", flush=True)
     sys.stdin.readline()
+"""
+
+A_HOLDER_ON_A_FULL_DISK = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))\n{A_HOLDER}"
+
+# as dbt started by hand has it, or somebody's notebook: it knows nothing of our lock
+A_STRANGER = """
+import sys, duckdb
+try:
+    connection = duckdb.connect(sys.argv[1])
+    print("held", flush=True)
+    sys.stdin.readline()
+except duckdb.Error as error:
+    print(" ".join(str(error).split()))
 """
 
 
@@ -50,6 +66,34 @@ def test_second_writer_is_told_who_holds(
         writer_lock(warehouse_path, wait_seconds),
     ):
         pass
+
+
+def test_holder_on_full_disk_holds_without_a_name(warehouse_path: Path) -> None:
+    with run_python(A_HOLDER_ON_A_FULL_DISK, warehouse_path) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        with pytest.raises(WriterBusy, match="its disk is full"), writer_lock(warehouse_path):
+            pass
+        _, complaint = process.communicate("\n")
+    assert complaint == ""
+
+
+def test_stranger_with_the_file_open_is_named(warehouse_path: Path) -> None:
+    with run_python(A_STRANGER, warehouse_path) as stranger:
+        assert stranger.stdout is not None
+        assert stranger.stdout.readline() == "held\n"
+        with (
+            pytest.raises(WarehouseUnusable, match=rf"cannot open .* lock is held in .*\(PID {stranger.pid}\)"),
+            open_warehouse(warehouse_path),
+        ):
+            pass
+        stranger.communicate("\n")
+
+
+def test_stranger_beside_a_writer_is_told_who_writes(warehouse_path: Path) -> None:
+    with open_warehouse(warehouse_path), run_python(A_STRANGER, warehouse_path) as stranger:
+        answer, _ = stranger.communicate("\n")
+    assert f"(PID {os.getpid()})" in answer
 
 
 def test_killed_holder_blocks_nobody(holder: subprocess.Popen[str], warehouse_path: Path) -> None:
