@@ -1,8 +1,9 @@
 """Which days are closed: no transaction that could have written into them is still under way. No rows move here.
 
 A row's day is that of `received_at`, which Postgres's clock sets a moment before the transaction has its xid. So
-once a day is over, the first snapshot taken is its mark: who writes into that day has an xid below the mark's xmax.
-As soon as a table is loaded up to a snapshot whose xmin has passed that, it holds all there will be of the day.
+once a day is over, a fresh xid is its mark: who wrote into that day has a lower one. As soon as a table is loaded up
+to a snapshot whose xmin has reached the mark, it holds all there will be of the day. (A snapshot's xmax would not do
+as a mark: it follows the last xid that has ended, and transactions with higher ones may be under way.)
 """
 
 from datetime import date, timedelta
@@ -20,14 +21,16 @@ KEEP_MARKS_DAYS = 7
 
 
 def mark_ended_day(warehouse: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> None:
-    """Keep this snapshot as the mark of the day that ended last, if it is the first one after it.
+    """Mark the day that ended last, and with it all before, unless it is marked already; once a day it takes an xid.
 
-    It marks all earlier days too. The day is Postgres's, not this machine's.
+    The day is that of Postgres's clock, not of this machine's.
     """
     [(ended,)] = snapshot.fetch(archive_query("ended_day").format(grace_minutes=GRACE_MINUTES))
-    warehouse.execute(
-        archive_query("insert_day_mark"), [ended, snapshot.xmax, snapshot.system_identifier, snapshot.database_oid]
-    )
+    mark = [ended, snapshot.system_identifier, snapshot.database_oid]
+    if warehouse.execute(archive_query("day_mark"), mark).fetchone():
+        return
+    [(xid,)] = snapshot.fetch(archive_query("fresh_xid"))
+    warehouse.execute(archive_query("insert_day_mark"), [*mark, int(xid)])
     warehouse.execute(archive_query("delete_old_day_marks"), [date.fromisoformat(ended) - timedelta(KEEP_MARKS_DAYS)])
 
 

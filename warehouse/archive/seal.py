@@ -197,13 +197,11 @@ def commit(warehouse: duckdb.DuckDBPyConnection, archive: Path, file: SealedFile
 
 def _sum(archive: Path, parts: Sequence[SealedFile], columns: Mapping[str, str]) -> Fingerprint:
     """Add up parts; one that was sealed with more columns than these is read again."""
-    return sum(
-        (
-            part.fingerprint if part.columns == columns else file_fingerprint(archive / part.path, columns)[0]
-            for part in parts
-        ),
-        Fingerprint(0, 0),
-    )
+    total = Fingerprint(0, 0)
+    for part in parts:
+        as_sealed = list(part.columns) == list(columns)
+        total += part.fingerprint if as_sealed else file_fingerprint(archive / part.path, columns)[0]
+    return total
 
 
 def _written_item(column: str, kind: str) -> str:

@@ -19,25 +19,26 @@ SELECT path, modified_ns FROM meta.sealed_files
 UPDATE meta.sealed_files SET modified_ns = ? WHERE path = ?
 
 -- ended_day --
--- On Postgres: which day (UTC) was over by its clock some minutes ago? now() is no later than the snapshot.
+-- On Postgres: which day (UTC) was over by its clock some minutes ago? now() is before any xid that is taken next.
 SELECT (((now() - interval '{grace_minutes} minutes') AT TIME ZONE 'UTC')::date - 1)::text
 
+-- fresh_xid --
+-- On Postgres: all that were given out before are lower. It writes nothing.
+SELECT pg_current_xact_id()::text
+
+-- day_mark --
+SELECT xid FROM meta.day_marks WHERE ended_date = ? AND system_identifier = ? AND database_oid = ?
+
 -- insert_day_mark --
--- Only the first mark of a day counts: a later one would close it later.
-INSERT INTO meta.day_marks
-SELECT marks.* FROM (VALUES ($1::DATE, $2::UBIGINT, $3, $4::UBIGINT)) AS marks (ended_date, xmax, system, oid)
-WHERE NOT EXISTS (
-    SELECT 1 FROM meta.day_marks AS old
-    WHERE old.ended_date = marks.ended_date AND old.system_identifier = marks.system AND old.database_oid = marks.oid
-)
+INSERT INTO meta.day_marks (ended_date, system_identifier, database_oid, xid) VALUES (?, ?, ?, ?)
 
 -- delete_old_day_marks --
 DELETE FROM meta.day_marks WHERE ended_date < ?
 
 -- last_closed_day --
--- Which is the last day whose mark has been passed by a snapshot of this xmin, of this database?
+-- Which is the last day whose mark has been reached by a snapshot of this xmin, of this database?
 SELECT ended_date FROM meta.day_marks
-WHERE xmax <= ? AND system_identifier = ? AND database_oid = ?
+WHERE xid <= ? AND system_identifier = ? AND database_oid = ?
 ORDER BY ended_date DESC
 LIMIT 1
 

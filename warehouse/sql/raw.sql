@@ -195,10 +195,10 @@ CREATE TABLE IF NOT EXISTS meta.sealed_files (
     modified_ns BIGINT
 );
 
--- the first snapshot of Postgres after the end of a day (UTC): what is written into that day has an xid below xmax
+-- an xid that Postgres gave out after the end of a day (UTC): who writes into that day has a lower one
 CREATE TABLE IF NOT EXISTS meta.day_marks (
     ended_date DATE,
-    xmax UBIGINT,
     system_identifier VARCHAR,
-    database_oid UBIGINT
+    database_oid UBIGINT,
+    xid UBIGINT
 );

@@ -45,6 +45,13 @@ def days_ago(days: int) -> date:
     return TODAY - timedelta(days=days)
 
 
+DAY, OTHER_DAY = days_ago(3), days_ago(5)
+
+
+def part(table: str, day: date, number: int = 0) -> str:
+    return f"{table}/received_date={day}/part-{number}.parquet"
+
+
 def fill(database: psycopg.Connection, day: date, *, events: int = 12, activity: int = 4) -> None:
     """Put rows into an ended day, its first and last moment among them."""
     for table in ("tracking_events", "activity_events"):
@@ -80,13 +87,6 @@ class Home:
     def seal(self) -> list[str]:
         """Seal, and name what was sealed."""
         return [file.path for file in seal(self.database_url, self.warehouse_path)]
-
-    def load_and_seal(self) -> list[str]:
-        """Load until what has ended is closed, and seal it."""
-        self.load()
-        self.seal()
-        self.load()
-        return self.seal()
 
     def ask(self, query: str) -> Rows:
         with duckdb.connect(str(self.warehouse_path)) as connection:

@@ -1,0 +1,56 @@
+"""A home folder with two ended days and today in it: loaded once and copied, or of one test's own Postgres."""
+
+import shutil
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy import make_url
+
+from tests.integration.archive.sealing import DAY, OTHER_DAY, Home, days_ago, fill
+
+
+@pytest.fixture(scope="session")
+def loaded(server_url: str, template_database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    """Loaded, and nothing sealed; its Postgres is for many tests, so none may change it."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    url = make_url(server_url).set(database=name).render_as_string(hide_password=False)
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template_database}"')
+        yield filled(Home(tmp_path_factory.mktemp("loaded") / "home", url))
+        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
+def home(loaded: Home, tmp_path: Path) -> Home:
+    """A copy, for a test that changes nothing in Postgres."""
+    shutil.copytree(loaded.folder, tmp_path / "home")
+    return Home(tmp_path / "home", loaded.database_url)
+
+
+@pytest.fixture
+def own_home(database_url: str, tmp_path: Path) -> Home:
+    """One whose Postgres is this test's own."""
+    return filled(Home(tmp_path / "home", database_url))
+
+
+def filled(home: Home) -> Home:
+    with psycopg.connect(home.database_url, autocommit=True) as connection:
+        for day in (OTHER_DAY, DAY, days_ago(0)):
+            fill(connection, day)
+    home.load()
+    return home
+
+
+@pytest.fixture
+def empty_migrated_url(server_url: str, template_database: str) -> Iterator[str]:
+    """Another migrated Postgres database, without a row."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template_database}"')
+        try:
+            yield make_url(server_url).set(database=name).render_as_string(hide_password=False)
+        finally:
+            connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
