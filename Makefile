@@ -2,22 +2,29 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+OLDEST := $(CURDIR)/.venv/oldest
 NEEDS := footfall needs Python 3.11 to 3.13; name one that you have: make PYTHON=python3.12 …
 
 install: .venv/.installed ## make .venv from the hashed lock; nothing is installed outside of it
 
-.venv/.installed: requirements-dev.txt pyproject.toml Makefile
+.venv/.installed: requirements-dev.txt requirements-oldest.txt pyproject.toml Makefile
 	@$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 14) else "$(NEEDS)")'
 	test -x $(BIN)/uv || { $(PYTHON) -m venv .venv && $(BIN)/python -m pip --disable-pip-version-check install -q uv; }
 	$(BIN)/uv pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes requirements-dev.txt
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	rm -rf $(OLDEST)
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --target $(OLDEST) --require-hashes -r requirements-oldest.txt
 	@touch $@
 
 demo: install ## everything up, sample data flowing, addresses printed; Ctrl-C stops it
 	$(BIN)/footfall demo
 
-test: install ## all tests
+test: install ## all tests; then those of the DuckDB side with the oldest DuckDB that pyproject.toml allows
 	$(BIN)/pytest -n 2 --dist loadfile
+	PYTHONPATH=$(OLDEST) $(BIN)/pytest -n 2 --dist loadfile -k "not Berlin and not New_York" $(DUCKDB_TESTS)
+
+DUCKDB_TESTS := tests/contract/test_duckdb_range.py tests/sql/test_marts_equal_seed_sql.py \
+	$(addprefix tests/integration/,test_load.py test_publish.py test_readers.py test_query.py)
 
 check: install ## format, lint, types, imports, SQL lint
 	$(BIN)/ruff format --check .
@@ -43,3 +50,4 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --upgrade --generate-hashes --
 lock: ## take the newest versions that pyproject.toml allows
 	$(LOCK) pyproject.toml -o requirements.txt
 	$(LOCK) pyproject.toml --group dev -c requirements.txt -o requirements-dev.txt
+	sed -n 's/^ *"\(duckdb>=.*\)",$$/\1/p' pyproject.toml | $(LOCK) --resolution lowest - -o requirements-oldest.txt
