@@ -15,6 +15,7 @@ from ingest_app.admin_settings import RULES, read_settings
 from ingest_app.migrate import PARTITION_DAYS_AHEAD
 from ingest_app.schema import EVENT_TABLES, STATE_TABLES, metadata, rejected_records
 from ingest_app.spool.reader import read_backlog
+from warehouse.held_back import held_back
 
 LEAST_FREE_BYTES = 1_000_000_000
 LEAST_DAYS_AHEAD = 3
@@ -22,6 +23,7 @@ LEAST_DAYS_AHEAD = 3
 CLEANUP_GRACE = timedelta(minutes=15)
 LATE_REFRESH = timedelta(minutes=20)
 LATE_DRAIN_SECONDS = 300.0
+LATE_COMMIT_SECONDS = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,7 @@ def health(connection: Connection, settings: Settings) -> Iterator[Finding]:
     yield _partitions(connection)
     yield _spool(settings.home / "spool")
     yield _rejected(connection)
+    yield _open_transactions(connection)
     yield _warehouse(settings.published_path)
     yield _disk(settings.home)
 
@@ -196,6 +199,19 @@ def _spool(folder: Path) -> Finding:
 def _rejected(connection: Connection) -> Finding:
     count: int = connection.execute(select(func.count()).select_from(rejected_records)).scalar_one()
     return Finding("rejected records", count == 0, f"{count}", "`footfall rejected list` says why each was refused")
+
+
+def _open_transactions(connection: Connection) -> Finding:
+    """Look for writers that do not end: what they wrote is in no report until they commit."""
+    held = held_back(lambda query: connection.exec_driver_sql(query).all())
+    late = [
+        f"rows of {table} wait for {transaction}"
+        for table, transactions in sorted(held.items())
+        for transaction in transactions
+        if (transaction.age_seconds or 0) > LATE_COMMIT_SECONDS
+    ]
+    advice = "end it: `SELECT pg_terminate_backend(PID)`, or COMMIT or ROLLBACK PREPARED where it is prepared"
+    return Finding("open transactions", not late, "; ".join(late) or "no row waits for long", advice)
 
 
 def _warehouse(published_path: Path) -> Finding:

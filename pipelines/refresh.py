@@ -11,6 +11,7 @@ from typing import Any
 import dagster as dg
 
 from pipelines.assets import publish
+from pipelines.assets.load import held_back_longer
 from pipelines.definitions import build_defs
 from pipelines.errors import RefreshFailed
 from pipelines.jobs import REFRESH, refresh_config
@@ -21,6 +22,7 @@ from warehouse.errors import BuildOvertaken
 
 STATEMENT_TIMEOUT_MS = 30_000
 POOL_RECYCLE_SECONDS = 3_600
+HELD_BACK_WORTH_TELLING_SECONDS = 60.0
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -29,9 +31,13 @@ Metadata = Mapping[str, dg.MetadataValue[Any]]
 
 @dataclass(frozen=True)
 class RefreshSummary:
-    """What moved: new rows per raw table, rows per published table; the run's id in the UI."""
+    """What moved: new rows per raw table, rows per published table; the run's id in the UI.
+
+    `held_back` names, per raw table, the open transactions whose rows wait for longer than a minute.
+    """
 
     loaded_row_counts: Mapping[str, int]
+    held_back: Mapping[str, str]
     published_row_counts: Mapping[str, int]
     run_id: str
     duration_seconds: float
@@ -60,6 +66,11 @@ def refresh_now(environment: Mapping[str, str], *, full: bool = False) -> Refres
     made = list(_materializations(result))
     return RefreshSummary(
         loaded_row_counts={key.path[1]: _loaded_row_count(data) for key, data in made if _is_raw(key)},
+        held_back={
+            key.path[1]: names
+            for key, data in made
+            if _is_raw(key) and (names := held_back_longer(HELD_BACK_WORTH_TELLING_SECONDS, data))
+        },
         published_row_counts=next(publish.row_counts(data) for key, data in made if key == publish.KEY),
         run_id=result.run_id,
         duration_seconds=time.monotonic() - started_at,

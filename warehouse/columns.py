@@ -28,6 +28,10 @@ RAW_TYPES = {
 }
 """Postgres's type to the raw type."""
 
+FIRST_DAY, LAST_DAY = "TIMESTAMPTZ '0001-01-02 00:00:00+00'", "TIMESTAMPTZ '9999-12-31 00:00:00+00'"
+# as it arrives: the least 64-bit number, which is Postgres's, and the 30 years between 1970 and 2000, in microseconds
+MINUS_INFINITY = f"make_timestamptz({-(2**63) + 946_684_800_000_000})"
+
 
 @cache
 def declared_columns() -> Columns:
@@ -71,11 +75,7 @@ def require_current_file(declared: Columns, found: Columns, warehouse_path: Path
 
 
 def selected(column: str, raw_type: str) -> str:
-    """Write one item of the SELECT on Postgres.
-
-    Postgres's infinity and years beyond 9999 become the last day that Python, Parquet and Spark know (and
-    the first, likewise): the driver would turn them into some day 290,000 years ago.
-    """
+    """Write one item of a SELECT on Postgres that gives what `received` makes of it."""
     if raw_type == RAW_TYPES["timestamptz"]:
         bounded = f"least(greatest({column}, '0001-01-02 00:00:00+00'), '9999-12-31 00:00:00+00')"
         # both functions skip NULL: without the CASE, no time would become the first day
@@ -84,7 +84,18 @@ def selected(column: str, raw_type: str) -> str:
 
 
 def received(column: str, raw_type: str) -> str:
-    """Write one item of the SELECT on what arrived: an xid8 comes as its eight bytes."""
+    """Write one item of the SELECT on what arrived: an xid8 comes as its eight bytes, a time as the driver has it.
+
+    Postgres's infinity and years beyond 9999 become the last day that Python, Parquet and Spark know (and the first,
+    likewise). The driver counts from 1970 where Postgres counts from 2000, and what is too far ahead for that turns up
+    290,000 years ago, before minus infinity. To mend it here costs nothing; in Postgres it took a fifth of its time.
+    """
+    if raw_type == RAW_TYPES["timestamptz"]:
+        return (
+            f"CASE WHEN {column} >= {FIRST_DAY} THEN least({column}, {LAST_DAY})"
+            f" WHEN {column} < {MINUS_INFINITY} THEN {LAST_DAY} WHEN {column} < {FIRST_DAY} THEN {FIRST_DAY} END"
+            f" AS {column}"
+        )
     return f"{column}::BIT::{raw_type} AS {column}" if raw_type == RAW_TYPES["xid8"] else column
 
 

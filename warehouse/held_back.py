@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from warehouse.queries import postgres_query
+from warehouse.tables import TABLES
 
+LOADED = {table.name for table in TABLES}
 Fetch = Callable[[str], Iterable[Sequence[Any]]]
 
 
@@ -40,5 +42,6 @@ def held_back(fetch: Fetch) -> dict[str, list[OpenTransaction]]:
     """
     found: dict[str, list[OpenTransaction]] = {}
     for table_name, *rest in fetch(postgres_query("held_back")):
-        found.setdefault(table_name, []).append(OpenTransaction(*rest))
+        if table_name in LOADED:
+            found.setdefault(table_name, []).append(OpenTransaction(*rest))
     return found

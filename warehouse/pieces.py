@@ -5,7 +5,6 @@ The pieces of one table have no row in common and miss none, so it does not matt
 
 from psycopg import sql
 
-from warehouse.columns import selected
 from warehouse.cursors import Cursor
 from warehouse.postgres import Snapshot, snapshot_xmax
 from warehouse.queries import postgres_query
@@ -58,8 +57,8 @@ def keys(table: Table, key: dict[str, str]) -> str:
     return _filled("keys", columns=_items(key), table=sql.Identifier(table.name))
 
 
-def _items(columns: dict[str, str]) -> sql.SQL:
-    return sql.SQL(", ".join(selected(column, kind) for column, kind in columns.items()))
+def _items(columns: dict[str, str]) -> sql.Composed:
+    return sql.SQL(", ").join(map(sql.Identifier, columns))
 
 
 def _filled(name: str, **parts: sql.Composable) -> str:

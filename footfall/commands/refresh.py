@@ -60,4 +60,6 @@ def print_moved(summary: "RefreshSummary") -> None:
     for name, count in sorted(summary.published_row_counts.items()):
         published.add_row(name, f"{count:,}")
     console.print(loaded, published, sep="\n\n")
+    for name, transactions in sorted(summary.held_back.items()):
+        console.print(f"\nwarning: rows of {name} wait until a transaction commits: {transactions}", style="yellow")
     console.print(f"\nrefreshed in {summary.duration_seconds:.1f} s")

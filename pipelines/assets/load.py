@@ -4,6 +4,7 @@ How that is done is in `warehouse.load`; here is only what Dagster shows of it.
 """
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import dagster as dg
 
@@ -16,6 +17,8 @@ from warehouse.load import TableLoad, load
 WAREHOUSE_POOL = "warehouse"
 # how long a step waits for another writer: a scheduled refresh may meet one that somebody started by hand
 WRITER_WAIT_SECONDS = 60.0
+HELD_BACK_BY = "held_back_by"
+HELD_BACK_SECONDS = "held_back_seconds"
 
 
 class LoadConfig(dg.Config):
@@ -63,8 +66,28 @@ def _loaded(table: TableLoad) -> dg.MaterializeResult[None]:
             "loaded_row_count": table.loaded_row_count,
             "deleted_row_count": table.deleted_row_count,
             "duration_seconds": round(table.duration_seconds, 3),
+            **_held_back(table),
         },
     )
+
+
+def _held_back(table: TableLoad) -> dict[str, str | float]:
+    """Name the transactions whose rows wait, and the age of the oldest; an age that Postgres hides counts as none."""
+    if not table.held_back:
+        return {}
+    oldest_seconds = max(transaction.age_seconds or 0.0 for transaction in table.held_back)
+    return {
+        HELD_BACK_BY: "; ".join(map(str, table.held_back)),
+        HELD_BACK_SECONDS: round(oldest_seconds, 3),
+    }
+
+
+def held_back_longer(seconds: float, metadata: Mapping[str, dg.MetadataValue[Any]]) -> str | None:
+    """Read off a table's materialization who has held rows back for longer than so many seconds."""
+    age = metadata.get(HELD_BACK_SECONDS)
+    if age is None or float(str(age.value)) <= seconds:
+        return None
+    return str(metadata[HELD_BACK_BY].value)
 
 
 def _raw(table: str, description: str) -> dg.AssetSpec:

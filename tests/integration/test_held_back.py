@@ -3,9 +3,15 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import dagster as dg
 import psycopg
 import pytest
 
+from footfall.commands.refresh import print_moved
+from footfall.doctor import _open_transactions
+from ingest_app.database import make_engine
+from pipelines.assets.load import _loaded, held_back_longer
+from pipelines.refresh import RefreshSummary
 from warehouse.held_back import OpenTransaction, held_back
 from warehouse.load import TableLoad, load
 
@@ -79,3 +85,36 @@ def test_writer_of_another_role_has_no_age(
     [it] = found["tracking_events"]
     assert (it.pid, it.name, it.age_seconds) == (writer.info.backend_pid, "a writer", None)
     assert str(it).endswith("open for an unknown time")
+
+
+def test_dagster_shows_who_holds_rows_back() -> None:
+    old, new = OpenTransaction(7, "psql", 61.0), OpenTransaction(None, "gid", 2.0)
+    result = _loaded(TableLoad("users", 0, 0, 1, 0.1, held_back=(old, new)))
+    metadata = {key: dg.MetadataValue.text(str(value)) for key, value in (result.metadata or {}).items()}
+    told = "pid 7 (psql), open for 61 s; prepared transaction 'gid', open for 2 s"
+    assert (metadata["held_back_by"].value, metadata["held_back_seconds"].value) == (told, "61.0")
+    assert held_back_longer(60, metadata) == told
+    assert held_back_longer(61, metadata) is None
+    assert held_back_longer(0, {}) is None
+
+
+def test_doctor_names_writer_that_does_not_end(
+    writer: psycopg.Connection, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer.execute(AN_EVENT)
+    engine = make_engine(database_url)
+    with engine.connect() as connection:
+        assert _open_transactions(connection).is_well
+        monkeypatch.setattr("footfall.doctor.LATE_COMMIT_SECONDS", 0.0)
+        found = _open_transactions(connection)
+    engine.dispose()
+    assert not found.is_well
+    assert found.found.startswith(f"rows of tracking_events wait for pid {writer.info.backend_pid} (a writer), open")
+    assert "pg_terminate_backend" in found.advice
+
+
+def test_refresh_warns_of_rows_that_wait(capsys: pytest.CaptureFixture[str]) -> None:
+    print_moved(RefreshSummary({"users": 0}, {"users": "pid 7 (psql), open for 61 s"}, {}, "a run", 1.0))
+    assert "warning: rows of users wait until a transaction commits: pid 7 (psql), open for 61 s" in (
+        " ".join(capsys.readouterr().out.split())
+    )

@@ -106,11 +106,24 @@ def test_endless_times_become_the_last_known_day(
     }
 
 
+def test_absent_time_is_not_the_first_day(
+    database: psycopg.Connection, database_url: str, warehouse_path: Path
+) -> None:
+    database.execute("ALTER TABLE subscriptions ALTER ends_at DROP NOT NULL")
+    for plan, stated in (("never", None), ("once", "2026-01-02 03:04Z")):
+        database.execute("INSERT INTO subscriptions (plan, status, ends_at) VALUES (%s, 'active', %s)", [plan, stated])
+    load(database_url, warehouse_path)
+    assert dict(in_warehouse(warehouse_path, "SELECT plan, ends_at FROM raw.subscriptions")) == {
+        "never": None,
+        "once": dt.datetime(2026, 1, 2, 3, 4, tzinfo=dt.UTC),
+    }
+
+
 @pytest.mark.parametrize(
     ("stated", "expected"),
     [("NULL", None), ("'2026-01-02 03:04Z'", dt.datetime(2026, 1, 2, 3, 4, tzinfo=dt.UTC))],
 )
-def test_absent_time_is_not_the_first_day(
+def test_postgres_bounds_no_absent_time(
     database: psycopg.Connection, stated: str, expected: dt.datetime | None
 ) -> None:
     item = selected("ends_at", RAW_TYPES["timestamptz"])
