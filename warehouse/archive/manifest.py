@@ -19,13 +19,12 @@ MANIFEST = "manifest.jsonl"
 
 def known_lines(warehouse: duckdb.DuckDBPyConnection) -> list[str]:
     """Read the lines of all files that the warehouse knows, in the order of sealing."""
-    return [line for (line,) in warehouse.execute(archive_query("sealed_lines")).fetchall()]
+    return _lines(warehouse, "")
 
 
 def known_files(warehouse: duckdb.DuckDBPyConnection, table_name: str | None = None) -> list[SealedFile]:
     """Read the files that the warehouse knows, of one table or of all, in the order of sealing."""
-    files = map(from_line, known_lines(warehouse))
-    return [file for file in files if table_name in {None, file.table_name}]
+    return [from_line(line) for line in _lines(warehouse, f"{table_name}/" if table_name else "")]
 
 
 def last_hash(warehouse: duckdb.DuckDBPyConnection) -> str:
@@ -73,3 +72,7 @@ def complete_manifest(archive: Path, known: Sequence[str]) -> None:
     make_folder(archive)
     unfinished(archive / MANIFEST).write_text("".join(f"{line}\n" for line in known), encoding="utf-8")
     put_in_place(archive / MANIFEST)
+
+
+def _lines(warehouse: duckdb.DuckDBPyConnection, path_prefix: str) -> list[str]:
+    return [line for (line,) in warehouse.execute(archive_query("sealed_lines"), [path_prefix]).fetchall()]

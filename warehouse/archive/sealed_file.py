@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from datetime import date
 from typing import Any
 
@@ -60,23 +60,31 @@ class SealedFile:
     @property
     def hash(self) -> str:
         """What the next line carries as `previous_hash`."""
-        return hashlib.sha256(_json(asdict(self)).encode()).hexdigest()
+        return hashlib.sha256(_json(self._fields()).encode()).hexdigest()
 
     def line(self) -> str:
         """Return the manifest's line: all fields and, last, their hash."""
-        return _json({**asdict(self), "hash": self.hash})
+        return _json({**self._fields(), "hash": self.hash})
+
+    def _fields(self) -> dict[str, Any]:
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
 def from_line(line: str) -> SealedFile:
-    """Read a line of the manifest. Raises ValueError, which says why, where it is not as `SealedFile.line` wrote it."""
+    """Read a line that is known to be good."""
+    stated: dict[str, Any] = json.loads(line)
+    del stated["hash"]
+    return SealedFile(**stated)
+
+
+def from_foreign_line(line: str) -> SealedFile:
+    """Read a line that anybody may have changed. Raises ValueError, which says why it is not as `line` wrote it."""
     try:
-        fields: dict[str, Any] = json.loads(line)
-        stated_hash = fields.pop("hash")
-        entry = SealedFile(**fields)
-    except (ValueError, TypeError, KeyError, AttributeError):
+        entry = from_line(line)
+    except (ValueError, TypeError, KeyError):
         raise ValueError("it is not a line of a manifest") from None
     if entry.line() != line:
-        raise ValueError(f"it was changed: its hash is not {str(stated_hash)[:12]}…")
+        raise ValueError("it was changed, its hash says")
     return entry
 
 
@@ -84,7 +92,7 @@ def chained(lines: Iterable[str]) -> Iterator[SealedFile]:
     """Read lines one by one and hold each to the one before. Raises ValueError where the chain is broken."""
     previous_hash = NO_LINE_BEFORE
     for line in lines:
-        entry = from_line(line)
+        entry = from_foreign_line(line)
         if entry.previous_hash != previous_hash:
             raise ValueError("the line before it is another than when it was written")
         previous_hash = entry.hash

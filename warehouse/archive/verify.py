@@ -12,7 +12,7 @@ import polars as pl
 from warehouse.archive.fingerprint import file_fingerprint
 from warehouse.archive.folder import files_besides, sha256_of
 from warehouse.archive.manifest import MANIFEST, manifest_lines
-from warehouse.archive.sealed_file import NO_LINE_BEFORE, SealedFile, from_line
+from warehouse.archive.sealed_file import NO_LINE_BEFORE, SealedFile, from_foreign_line
 from warehouse.archive.sources import size_fault
 from warehouse.errors import one_line
 
@@ -57,7 +57,7 @@ def _lines(archive: Path) -> Iterator[tuple[SealedFile | None, Finding | None]]:
     for number, line in enumerate(manifest_lines(archive), start=1):
         subject = f"{MANIFEST}, line {number}"
         try:
-            file = from_line(line)
+            file = from_foreign_line(line)
         except ValueError as error:
             previous_hash = None
             yield None, Finding(subject, str(error), RESTORE)

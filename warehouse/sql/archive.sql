@@ -4,8 +4,8 @@
 SELECT path FROM duckdb_databases() WHERE database_name = current_database()
 
 -- sealed_lines --
--- Which files are sealed, in the order of sealing?
-SELECT manifest_line FROM meta.sealed_files ORDER BY position
+-- Which files are sealed below this folder, in the order of sealing?
+SELECT manifest_line FROM meta.sealed_files WHERE starts_with(path, ?) ORDER BY position
 
 -- insert_sealed_file --
 INSERT INTO meta.sealed_files

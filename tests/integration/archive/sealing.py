@@ -99,7 +99,9 @@ class Home:
     def sources(self) -> dict[str, Rows]:
         """All rows of the event tables as the models read them."""
         prepare_sources(self.warehouse_path)
-        return {
-            table: self.ask(f"SELECT * FROM sources.{table} ORDER BY event_id")
-            for table in ("tracking_events", "activity_events", "tracking_documents")
-        }
+        with duckdb.connect(str(self.warehouse_path)) as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            return {
+                table: connection.execute(f"SELECT * FROM sources.{table} ORDER BY event_id").fetchall()
+                for table in ("tracking_events", "activity_events", "tracking_documents")
+            }

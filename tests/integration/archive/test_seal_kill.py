@@ -1,7 +1,9 @@
 """The seal is killed after each of its steps, or the disk fills up in them: every row counts once, before and after."""
 
+import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 
 import pytest
 
@@ -10,7 +12,7 @@ from warehouse.archive.manifest import known_lines, manifest_lines
 from warehouse.connection import open_warehouse
 
 # functions that a seal calls, in this order; between those that are left out nothing changes on the disk
-STEPS = [
+KILLED_AFTER = [
     "seal.write_part",
     "seal.put_in_place",
     "seal.require_postgres_rows",
@@ -19,47 +21,62 @@ STEPS = [
     "manifest.unfinished",
     "manifest.put_in_place",
 ]
+FULL_IN = ["seal.write_part", "seal.commit", "seal.complete_manifest"]
 
-KILLED = """
-import os, signal, sys
-from pathlib import Path
+# a child for each end, which seals a home of its own; forked, for to import takes longer than to seal
+SEAL = """
+import os, resource, signal, sys
 import warehouse.archive.manifest, warehouse.archive.seal
-module, step = sys.argv[3].rsplit(".", 1)
-there = sys.modules["warehouse.archive." + module]
-done = getattr(there, step)
-def do_and_die(*arguments):
-    done(*arguments)
-    os.kill(os.getpid(), signal.SIGKILL)
-setattr(there, step, do_and_die)
-warehouse.archive.seal.seal(sys.argv[1], Path(sys.argv[2]))
-"""
-
-DISK_FULL = """
-import resource, sys
 from pathlib import Path
-import warehouse.archive.seal
 from warehouse.archive.errors import SealFailed
-step = sys.argv[3]
-done = getattr(warehouse.archive.seal, step)
-def do_on_a_full_disk(*arguments):
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100, resource.RLIM_INFINITY))
-    done(*arguments)
-setattr(warehouse.archive.seal, step, do_on_a_full_disk)
-try:
-    warehouse.archive.seal.seal(sys.argv[1], Path(sys.argv[2]))
-except SealFailed as error:
-    print(error)
+
+def seal(folder, end, place):
+    module, step = place.rsplit(".", 1)
+    there = sys.modules["warehouse.archive." + module]
+    do = getattr(there, step)
+    def do_and_die(*arguments):
+        do(*arguments)
+        os.kill(os.getpid(), signal.SIGKILL)
+    def do_on_a_full_disk(*arguments):
+        if step != "complete_manifest" or arguments[1]:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (100, resource.RLIM_INFINITY))
+        do(*arguments)
+    setattr(there, step, do_and_die if end == "killed" else do_on_a_full_disk)
+    try:
+        warehouse.archive.seal.seal(sys.argv[1], Path(folder) / end / place / "warehouse" / "warehouse.duckdb")
+    except SealFailed as error:
+        print(error, flush=True)
+
+for one in sys.argv[3:]:
+    child = os.fork()
+    if not child:
+        try:
+            seal(sys.argv[2], *one.split("/"))
+        finally:
+            os._exit(1)
+    print(one, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
 
 
-@pytest.fixture
-def before(home: Home) -> dict[str, Rows]:
-    return home.sources()
+@pytest.fixture(scope="module")
+def ended(loaded: Home, tmp_path_factory: pytest.TempPathFactory) -> tuple[Mapping[str, Home], str]:
+    """A home for each end, and what the seals said."""
+    ends = [f"killed/{step}" for step in KILLED_AFTER] + [f"full/{step}" for step in FULL_IN]
+    folder = tmp_path_factory.mktemp("ended")
+    homes = {end: Home(folder / end, loaded.database_url) for end in ends}
+    for home in homes.values():
+        shutil.copytree(loaded.folder, home.folder)
+    command = [sys.executable, "-c", SEAL, loaded.database_url, str(folder), *ends]
+    sealing = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "Traceback" not in sealing.stderr, sealing.stderr
+    return homes, sealing.stdout
 
 
-def run(script: str, home: Home, step: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", script, home.database_url, str(home.warehouse_path), step]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+@pytest.fixture(scope="module")
+def before(loaded: Home, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Rows]:
+    folder = tmp_path_factory.mktemp("before") / "home"
+    shutil.copytree(loaded.folder, folder)
+    return Home(folder, loaded.database_url).sources()
 
 
 def assert_resumes(home: Home, before: dict[str, Rows]) -> None:
@@ -75,15 +92,20 @@ def assert_resumes(home: Home, before: dict[str, Rows]) -> None:
         assert known_lines(warehouse) == manifest_lines(home.archive)
 
 
-@pytest.mark.parametrize("step", STEPS)
-def test_seal_killed_after_a_step_is_resumed(home: Home, before: dict[str, Rows], step: str) -> None:
-    killed = run(KILLED, home, step)
-    assert killed.returncode == -9, killed.stderr
-    assert_resumes(home, before)
+@pytest.mark.parametrize("step", KILLED_AFTER)
+def test_seal_killed_after_a_step_is_resumed(
+    ended: tuple[Mapping[str, Home], str], before: dict[str, Rows], step: str
+) -> None:
+    homes, said = ended
+    assert f"killed/{step} -9\n" in said
+    assert_resumes(homes[f"killed/{step}"], before)
 
 
-@pytest.mark.parametrize("step", ["write_part", "commit"])
-def test_full_disk_stops_the_seal_and_no_more(home: Home, before: dict[str, Rows], step: str) -> None:
-    stopped = run(DISK_FULL, home, step)
-    assert f"the seal of activity_events of {OTHER_DAY} stopped, no row is lost" in stopped.stdout, stopped.stderr
-    assert_resumes(home, before)
+@pytest.mark.parametrize("step", FULL_IN)
+def test_full_disk_stops_the_seal_and_no_more(
+    ended: tuple[Mapping[str, Home], str], before: dict[str, Rows], step: str
+) -> None:
+    homes, said = ended
+    told, _, _ = said.partition(f"full/{step} 1\n")
+    assert told.splitlines()[-1].startswith(f"the seal of activity_events of {OTHER_DAY} stopped, no row is lost")
+    assert_resumes(homes[f"full/{step}"], before)
