@@ -28,6 +28,8 @@ def open_warehouse(warehouse_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         raise WarehouseUnusable(warehouse_path, one_line(error)) from error
     with connection:
         connection.execute("SET TimeZone = 'UTC'")
+        # it would be drawn into whatever a command prints
+        connection.execute("SET enable_progress_bar = false")
         connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
         with transaction(connection):
             connection.execute(raw_tables_ddl())
