@@ -71,8 +71,8 @@ def test_interrupt_ends_the_query_at_once(published: Footfall, tmp_path: Path) -
         text=True,
     )
     with process:
-        # the folder for what does not fit into memory is made just before
-        while not list(folder.glob("footfall-query-*")):
+        # the file is made where the first row is asked for
+        while not list(folder.glob(".answer.csv.*")):
             assert process.poll() is None
         process.send_signal(signal.SIGINT)
         _, complaint = process.communicate(timeout=20)
