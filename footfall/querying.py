@@ -23,6 +23,7 @@ LOCK_OUT = """
     SET memory_limit = '{memory_limit}';
     SET temp_directory = '{temp_folder}';
     SET errors_as_json = true;
+    SET enable_progress_bar = false;
     SET allowed_paths = [{output}];
     SET enable_external_access = false
 """
