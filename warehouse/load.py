@@ -14,6 +14,8 @@ from pathlib import Path
 import adbc_driver_manager
 import duckdb
 
+from warehouse.archive.adopt import adopt_sealed_files, delete_sealed_rows
+from warehouse.archive.days import mark_ended_day
 from warehouse.columns import (
     Columns,
     declared_columns,
@@ -72,6 +74,9 @@ def load(
         with open_snapshot(database_url) as snapshot, open_warehouse(warehouse_path) as warehouse:
             declared = declared_columns()
             cursors = _require_fit(snapshot, warehouse, warehouse_path, declared, full)
+            if full:
+                adopt_sealed_files(warehouse)
+            mark_ended_day(warehouse, snapshot)
             waiting = held_back(snapshot.fetch)
             return [
                 replace(
@@ -133,7 +138,10 @@ def _take_everything(
     warehouse.execute(duckdb_query("drop_raw_table").format(table=table.name))
     warehouse.execute(raw_tables_ddl())
     queries = everything(snapshot, table, columns)
-    return _receive(warehouse, snapshot, queries, "append_rows", table, columns) if queries else 0
+    loaded = _receive(warehouse, snapshot, queries, "append_rows", table, columns) if queries else 0
+    if table.kind == "event":
+        delete_sealed_rows(warehouse, table.name)
+    return loaded
 
 
 def _take_difference(
