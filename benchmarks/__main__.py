@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.ingest import measure_batches, measure_singles
-from benchmarks.load import DEFAULT_ROW_COUNT, measure_load
+from benchmarks.load import DEFAULT_ROW_COUNT, MEMORY_ROW_COUNT, measure_load, measure_memory
 from benchmarks.user_agents import DEFAULT_FOLDER, measure_user_agents
 from footfall.postgres import embedded_postgres
 from ingest_app.database import make_engine
@@ -38,7 +38,8 @@ def _benchmarks(given: argparse.Namespace, url: str, folder: Path) -> dict[str, 
     return {
         "singles": lambda: measure_singles(url, folder, given.repetitions, given.seconds),
         "batches": lambda: measure_batches(url, folder, given.pace, given.minutes * 60),
-        "load": lambda: measure_load(url, folder, given.rows, given.repetitions),
+        "load": lambda: measure_load(url, given.rows, given.repetitions),
+        "memory": lambda: measure_memory(url, MEMORY_ROW_COUNT),
         **agents,
     }
 

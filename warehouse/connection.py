@@ -15,7 +15,7 @@ MEMORY_LIMIT = "1GB"
 
 
 @contextmanager
-def open_warehouse(warehouse_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+def open_warehouse(warehouse_path: Path, memory_limit: str = MEMORY_LIMIT) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open the file to write, made with its raw tables if missing. The caller holds the writer lock.
 
     Raises WarehouseUnusable where it is no DuckDB file, or where another program has it open.
@@ -30,7 +30,7 @@ def open_warehouse(warehouse_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         connection.execute("SET TimeZone = 'UTC'")
         # it would be drawn into whatever a command prints
         connection.execute("SET enable_progress_bar = false")
-        connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
+        connection.execute(f"SET memory_limit = '{memory_limit}'")
         with transaction(connection):
             connection.execute(raw_tables_ddl())
         yield connection

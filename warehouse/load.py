@@ -37,6 +37,9 @@ from warehouse.standing import require_no_detached_rows, require_same_kinds, req
 from warehouse.tables import TABLES, Table
 from warehouse.writer import writer_lock
 
+# DuckDB's share: with it a load of any size stays below 600 MB; the drivers' batches and the program take the rest
+MEMORY_LIMIT = "350MB"
+
 
 @dataclass(frozen=True)
 class TableLoad:
@@ -71,7 +74,9 @@ def load(
     with writer_lock(warehouse_path, wait_seconds, purpose="load"):
         if full:
             adopt_restored_rows(database_url, [table.name for table in TABLES])
-        with open_snapshot(database_url) as snapshot, open_warehouse(warehouse_path) as warehouse:
+        with open_snapshot(database_url) as snapshot, open_warehouse(warehouse_path, MEMORY_LIMIT) as warehouse:
+            # rows arrive on two connections, in no order worth keeping; kept, each would wait for the other
+            warehouse.execute("SET preserve_insertion_order = false")
             declared = declared_columns()
             cursors = _require_fit(snapshot, warehouse, warehouse_path, declared, full)
             if full:

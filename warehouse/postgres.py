@@ -9,7 +9,7 @@ from typing import Any
 import adbc_driver_manager
 import psycopg
 import pyarrow as pa
-from adbc_driver_postgresql import dbapi
+from adbc_driver_postgresql import StatementOptions, dbapi
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
@@ -17,6 +17,8 @@ from warehouse.errors import PostgresQueryFailed, PostgresUnreachable, one_line
 from warehouse.queries import postgres_query
 
 CONNECT_TIMEOUT_SECONDS = 5
+# a batch of some thousand rows: larger ones are no faster, and several are in memory at any moment
+BATCH_BYTES = 2 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,7 @@ def connect(database_url: str) -> Iterator[psycopg.Connection]:
 
 def _stream(cursor: Any, query: str, left: Iterator[str]) -> pa.RecordBatchReader:  # noqa: ANN401
     """Read this query's answer and those of what is left then; it is sent as COPY in binary format."""
+    cursor.adbc_statement.set_options(**{StatementOptions.BATCH_SIZE_HINT_BYTES.value: str(BATCH_BYTES)})
     cursor.execute(query)
     answer = cursor.fetch_record_batch()
 
