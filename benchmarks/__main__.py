@@ -5,11 +5,11 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
+from rich.console import Console, RenderableType
 
 from benchmarks.ingest import measure_batches, measure_singles
 from benchmarks.load import DEFAULT_ROW_COUNT, MEMORY_ROW_COUNT, measure_load, measure_memory
+from benchmarks.seal import DEFAULT_EVENT_COUNT, measure_seal
 from benchmarks.user_agents import DEFAULT_FOLDER, measure_user_agents
 from footfall.postgres import embedded_postgres
 from ingest_app.database import make_engine
@@ -32,13 +32,14 @@ def main() -> None:
                 Console().print(measure())
 
 
-def _benchmarks(given: argparse.Namespace, url: str, folder: Path) -> dict[str, Callable[[], Table]]:
+def _benchmarks(given: argparse.Namespace, url: str, folder: Path) -> dict[str, Callable[[], RenderableType]]:
     # the agents that are read stand in files that not every machine has
     agents = {"agents": measure_user_agents} if DEFAULT_FOLDER.is_dir() else {}
     return {
         "singles": lambda: measure_singles(url, folder, given.repetitions, given.seconds),
         "batches": lambda: measure_batches(url, folder, given.pace, given.minutes * 60),
         "load": lambda: measure_load(url, given.rows, given.repetitions),
+        "seal": lambda: measure_seal(url, folder, given.events),
         "memory": lambda: measure_memory(url, MEMORY_ROW_COUNT),
         **agents,
     }
@@ -46,8 +47,11 @@ def _benchmarks(given: argparse.Namespace, url: str, folder: Path) -> dict[str, 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure footfall on this machine.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help="singles, batches, load, agents; all if none is named")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help="singles, batches, load, seal, memory, agents; all if none is named"
+    )
     parser.add_argument("--rows", type=int, default=DEFAULT_ROW_COUNT, help="events to load (default %(default)s)")
+    parser.add_argument("--events", type=int, default=DEFAULT_EVENT_COUNT, help="to seal (default %(default)s)")
     parser.add_argument("--repetitions", type=int, default=5, help="runs of each (default %(default)s)")
     parser.add_argument("--seconds", type=float, default=10, help="of single events, each run (default %(default)s)")
     parser.add_argument("--minutes", type=float, default=5, help="of batches (default %(default)s)")

@@ -44,7 +44,7 @@ from warehouse.tables import TABLES
 from warehouse.writer import writer_lock
 
 # chosen by measurement: docs/adr/0012-sealed-days.md
-ZSTD_LEVEL = 9
+ZSTD_LEVEL = 3
 ORDER = "created_at, event_id"
 
 NOT_AS_LOADED = "run `footfall refresh --full`, then the job `seal` in Dagster"

@@ -1,0 +1,47 @@
+"""Where an event's row is kept does not show in a mart: hot, sealed, or sealed and taken over by a new file."""
+
+from collections.abc import Callable
+
+import psycopg
+import pytest
+from sqlalchemy import make_url
+
+from tests.integration.archive.sealing import PARTITION, days_ago
+from tests.sql.conftest import Models, Rows
+from tests.sql.rows import AS_OF, insert_all
+from warehouse.archive.seal import seal
+from warehouse.archive.sources import prepare_sources
+from warehouse.load import load
+
+EVENT_TABLES = ("activity_events", "tracking_events", "tracking_documents")
+MARTS = "SELECT table_name FROM duckdb_tables() WHERE schema_name = 'marts' ORDER BY table_name"
+
+
+@pytest.fixture(scope="module")
+def ended_url(module_database: psycopg.Connection, server_url: str) -> str:
+    """A database whose events were received three days ago, but for those of today."""
+    day = days_ago(3)
+    insert_all(module_database)
+    for table in EVENT_TABLES:
+        module_database.execute(PARTITION.format(table=table, day=day, end=days_ago(2)))
+        module_database.execute(f"UPDATE {table} SET received_at = '{day} 12:00Z' WHERE id % 3 > 0")
+    return make_url(server_url).set(database=module_database.info.dbname).render_as_string(hide_password=False)
+
+
+def test_marts_are_the_same_wherever_rows_are(ended_url: str, make_models: Callable[[], Models]) -> None:
+    models = make_models()
+    load(ended_url, models.warehouse_path)
+    hot = marts(models)
+    assert len(hot) >= 7
+    assert all(hot.values())
+    assert len(seal(ended_url, models.warehouse_path)) == len(EVENT_TABLES)
+    assert marts(models) == hot
+    models.warehouse_path.unlink()
+    load(ended_url, models.warehouse_path, full=True)
+    assert marts(models) == hot
+
+
+def marts(models: Models) -> dict[str, Rows]:
+    prepare_sources(models.warehouse_path)
+    models.build(as_of=AS_OF.isoformat())
+    return {name: models.rows(f"SELECT * FROM marts.{name} ORDER BY ALL") for (name,) in models.rows(MARTS)}
