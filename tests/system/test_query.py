@@ -75,7 +75,7 @@ def test_interrupt_ends_the_query_at_once(published: Footfall, tmp_path: Path) -
         while not list(folder.glob(".answer.csv.*")):
             assert process.poll() is None
         process.send_signal(signal.SIGINT)
-        _, complaint = process.communicate(timeout=20)
+        _, complaint = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Traceback" not in complaint
     assert list(folder.iterdir()) == []
