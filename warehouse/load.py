@@ -7,7 +7,6 @@ No models and no publishing here.
 
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -185,18 +184,21 @@ def _receive(
     columns: dict[str, str],
 ) -> int:
     """Stream the answers of Postgres into DuckDB by one statement; a backlog of any size passes batch by batch."""
-    with snapshot.streams(queries) as streams, ExitStack() as registered:
-        names = [f"incoming_{number}" for number, _ in enumerate(streams)]
-        for name, stream in zip(names, streams, strict=True):
+    with snapshot.streams(queries) as streams:
+        incoming = {f"incoming_{number}": stream for number, stream in enumerate(streams)}
+        for name, stream in incoming.items():
             warehouse.register(name, stream)
-            registered.callback(warehouse.unregister, name)
         statement = duckdb_query(into).format(
             table=table.name,
             columns=", ".join(columns),
             values=", ".join(received(column, kind) for column, kind in columns.items()),
-            incoming=" UNION ALL ".join(f"FROM {name}" for name in names),
+            incoming=" UNION ALL ".join(f"FROM {name}" for name in incoming),
         )
-        return _count(warehouse, statement)
+        row_count = _count(warehouse, statement)
+        # only now: in a transaction that has failed it would fail too, and hide why
+        for name in incoming:
+            warehouse.unregister(name)
+    return row_count
 
 
 def _run(warehouse: duckdb.DuckDBPyConnection, name: str, table: Table) -> int:
