@@ -33,6 +33,8 @@ def test_closed_days_become_files_that_sources_read(home: Home) -> None:
         part(table, day) for table in ("activity_events", "tracking_events") for day in (OTHER_DAY, DAY)
     ]
     assert [file.row_count for file in read_manifest(home.archive)] == [4, 4, 12, 12]
+    # at once, and not only when models are built next
+    assert home.ask("SELECT count(*) FROM sources.tracking_events") == [(36,)]
     assert home.sources() == before
     assert home.hot_count() == 12
 
