@@ -19,8 +19,6 @@ from warehouse.errors import (
     OtherDatabase,
     PostgresUnreachable,
     RowsFromTheFuture,
-    SchemaMissing,
-    SchemaUnknown,
     SnapshotWentBack,
     WarehouseError,
     WarehouseOutdated,
@@ -255,40 +253,6 @@ def test_full_load_forgets_what_postgres_has_not(
     loaded = by_name(load(database_url, warehouse_path, full=True))
     assert (loaded["tracking_events"].total_row_count, loaded["users"].total_row_count) == (0, 1)
     assert in_warehouse(warehouse_path, "SELECT n FROM a_view") == [(0,)]
-
-
-def test_unmigrated_database_names_the_command(empty_database_url: str, warehouse_path: Path) -> None:
-    with pytest.raises(SchemaMissing, match="footfall migrate"):
-        load(empty_database_url, warehouse_path)
-    with pytest.raises(WarehouseError, match="footfall migrate"):
-        load(empty_database_url, warehouse_path, full=True)
-
-
-@pytest.mark.parametrize(
-    ("change", "error", "named"),
-    [
-        ("ALTER TABLE users DROP COLUMN account_id", SchemaMissing, "users.account_id"),
-        ("ALTER TABLE users RENAME account_id TO account", SchemaMissing, r"users\.account_id .* has users\.account "),
-        ("DROP TABLE visitor_sessions", SchemaMissing, "visitor_sessions"),
-        ("DROP TABLE tracking_events", SchemaMissing, "tracking_events"),
-        ("ALTER TABLE users ADD COLUMN nickname text", SchemaUnknown, "users.nickname"),
-        ("ALTER TABLE user_points ALTER COLUMN points TYPE bigint", SchemaMissing, r"points \(INTEGER\) .*\(BIGINT\)"),
-        ("CREATE TABLE likes (id bigint, xid xid8)", SchemaUnknown, "likes"),
-    ],
-)
-def test_drifted_schema_stops_before_any_row(
-    database: psycopg.Connection,
-    database_url: str,
-    warehouse_path: Path,
-    change: str,
-    error: type[WarehouseError],
-    named: str,
-) -> None:
-    database.execute(AN_EVENT)
-    database.execute(change)
-    with pytest.raises(error, match=named):
-        load(database_url, warehouse_path)
-    assert in_warehouse(warehouse_path, "SELECT count(*) FROM raw.tracking_events") == [(0,)]
 
 
 def test_file_of_an_older_footfall_is_rebuilt(

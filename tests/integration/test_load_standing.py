@@ -1,4 +1,4 @@
-"""Tables of Postgres that do not stand as the load needs them stop it, where rows would stay behind without a word."""
+"""Tables of Postgres that do not stand as the load needs them stop it, before any row."""
 
 from pathlib import Path
 
@@ -6,7 +6,14 @@ import duckdb
 import psycopg
 import pytest
 
-from warehouse.errors import PartitionDetached, TableOfAnotherKind, WarehouseError, XidNotKept
+from warehouse.errors import (
+    PartitionDetached,
+    SchemaMissing,
+    SchemaUnknown,
+    TableOfAnotherKind,
+    WarehouseError,
+    XidNotKept,
+)
 from warehouse.load import load
 
 YESTERDAYS = "SELECT 'tracking_events_p' || to_char((now() - interval '1 day') AT TIME ZONE 'UTC', 'YYYYMMDD')"
@@ -108,3 +115,38 @@ def test_detached_partition_of_a_sealed_day_is_no_matter(
     assert {it.table_name: it.total_row_count for it in load(database_url, warehouse_path, full=True)}[
         "tracking_events"
     ] == 0
+
+
+def test_unmigrated_database_names_the_command(empty_database_url: str, warehouse_path: Path) -> None:
+    with pytest.raises(SchemaMissing, match="footfall migrate"):
+        load(empty_database_url, warehouse_path)
+    with pytest.raises(WarehouseError, match="footfall migrate"):
+        load(empty_database_url, warehouse_path, full=True)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "named"),
+    [
+        ("ALTER TABLE users DROP COLUMN account_id", SchemaMissing, "users.account_id"),
+        ("ALTER TABLE users RENAME account_id TO account", SchemaMissing, r"users\.account_id .* has users\.account "),
+        ("DROP TABLE visitor_sessions", SchemaMissing, "visitor_sessions"),
+        ("DROP TABLE tracking_events", SchemaMissing, "tracking_events"),
+        ("ALTER TABLE users ADD COLUMN nickname text", SchemaUnknown, "users.nickname"),
+        ("ALTER TABLE user_points ALTER COLUMN points TYPE bigint", SchemaMissing, r"points \(INTEGER\) .*\(BIGINT\)"),
+        ("CREATE TABLE likes (id bigint, xid xid8)", SchemaUnknown, "likes"),
+    ],
+)
+def test_drifted_schema_stops_before_any_row(
+    database: psycopg.Connection,
+    database_url: str,
+    warehouse_path: Path,
+    change: str,
+    error: type[WarehouseError],
+    named: str,
+) -> None:
+    database.execute(AN_EVENT)
+    database.execute(change)
+    with pytest.raises(error, match=named):
+        load(database_url, warehouse_path)
+    with duckdb.connect(str(warehouse_path)) as warehouse:
+        assert warehouse.execute("SELECT count(*) FROM raw.tracking_events").fetchall() == [(0,)]

@@ -22,7 +22,9 @@ def published(footfall: Footfall) -> Footfall:
 
 
 def test_sql_is_read_from_standard_input(published: Footfall) -> None:
-    sql = "SET TimeZone = 'Europe/Berlin'; SELECT sum(n) AS total, TIMESTAMPTZ '2026-01-02 02:00:00Z' AS at FROM numbers;"
+    sql = (
+        "SET TimeZone = 'Europe/Berlin'; SELECT sum(n) AS total, TIMESTAMPTZ '2026-01-02 02:00:00Z' AS at FROM numbers;"
+    )
     command = [PROGRAM, "query", "-", "--format", "csv"]
     answer = subprocess.run(command, env=published.env, input=sql, capture_output=True, text=True, check=True)
     assert answer.stdout == "total,at\n3,2026-01-02 03:00:00+01\n"
