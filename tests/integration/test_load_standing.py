@@ -100,23 +100,6 @@ def test_detached_partition_without_new_rows_is_no_matter(
     assert sum(it.loaded_row_count for it in load(database_url, warehouse_path)) == 0
 
 
-def test_detached_partition_of_a_sealed_day_is_no_matter(
-    database: psycopg.Connection, database_url: str, warehouse_path: Path, yesterday: str
-) -> None:
-    database.execute(AN_EVENT)
-    load(database_url, warehouse_path)
-    detach(database, yesterday)
-    day = f"{yesterday[-8:-4]}-{yesterday[-4:-2]}-{yesterday[-2:]}"
-    with duckdb.connect(str(warehouse_path)) as connection:
-        connection.execute(
-            "INSERT INTO meta.sealed_files (path) VALUES (?)",
-            [f"tracking_events/received_date={day}/part-1.parquet"],
-        )
-    assert {it.table_name: it.total_row_count for it in load(database_url, warehouse_path, full=True)}[
-        "tracking_events"
-    ] == 0
-
-
 def test_unmigrated_database_names_the_command(empty_database_url: str, warehouse_path: Path) -> None:
     with pytest.raises(SchemaMissing, match="footfall migrate"):
         load(empty_database_url, warehouse_path)

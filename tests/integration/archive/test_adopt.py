@@ -49,6 +49,18 @@ def test_full_load_beside_sealed_days_doubles_nothing(home: Home) -> None:
     assert home.hot_count() == 12
 
 
+@pytest.mark.parametrize("full", [False, True])
+def test_detached_partition_of_sealed_day_is_no_matter(
+    database: psycopg.Connection, own_home: Home, *, full: bool
+) -> None:
+    before = own_home.sources()
+    own_home.seal()
+    partition = f"tracking_events_p{OTHER_DAY:%Y%m%d}"
+    database.execute(f"ALTER TABLE tracking_events DETACH PARTITION {partition}")
+    own_home.load(full=full)
+    assert own_home.sources() == before
+
+
 def test_sealed_days_outlive_their_rows_in_postgres(database: psycopg.Connection, own_home: Home) -> None:
     before = own_home.sources()
     own_home.seal()
