@@ -1,11 +1,9 @@
-{# The moment that "now" means in every model. The variable of the same name fixes it, for tests and reruns. #}
+{#
+    The moment that "now" means in every model: when this run of dbt began, so that all models of one build agree
+    on who is there and what has ended. The variable of the same name fixes it, for tests and reruns.
+#}
 {% macro as_of() -%}
-    {%- set moment = var('as_of', none) -%}
-    {%- if moment is none -%}
-        current_timestamp
-    {%- else -%}
-        {{ adapter.dispatch('moment', 'footfall')(moment) }}
-    {%- endif -%}
+    {{ adapter.dispatch('moment', 'footfall')(var('as_of', none) or run_started_at.isoformat()) }}
 {%- endmacro %}
 
 {% macro default__moment(text) -%}

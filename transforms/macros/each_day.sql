@@ -1,0 +1,12 @@
+{# One row per day from `first` to the day before `next`: an item of a SELECT, which multiplies its rows. #}
+{% macro each_day(first, next) -%}
+    {{ return(adapter.dispatch('each_day', 'footfall')(first, next)) }}
+{%- endmacro %}
+
+{% macro default__each_day(first, next) -%}
+    explode(sequence({{ first }}, date_sub({{ next }}, 1)))
+{%- endmacro %}
+
+{% macro duckdb__each_day(first, next) -%}
+    unnest(cast(range({{ first }}, {{ next }}, interval 1 day) as date[]))
+{%- endmacro %}
