@@ -128,6 +128,14 @@ class BuildOvertaken(WarehouseError):
         self.path, self.found = path, found
 
 
+class HistoriesUnreadable(WarehouseError):
+    """cannot take over the histories of live users and subscriptions from {path}: {reason} ({remedy})"""
+
+    def __init__(self, path: object, reason: str) -> None:
+        self.path, self.reason = path, reason
+        self.remedy = "put back a copy that can be read, or move it away and the histories begin anew"
+
+
 class PublishFailed(WarehouseError):
     """the marts were not published, {path} is as it was: {reason}"""
 

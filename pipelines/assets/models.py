@@ -17,6 +17,7 @@ from pipelines.translator import UNIQUE_ID, model_specs
 from warehouse.archive.sources import prepare_sources
 from warehouse.builds import begin_build, finish_build
 from warehouse.connection import open_warehouse, quoted
+from warehouse.observed import take_over_observed
 from warehouse.writer import writer_lock
 
 
@@ -38,6 +39,7 @@ def models_asset(project: ParsedProject) -> dg.AssetsDefinition:
     ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
         with writer_lock(settings.warehouse_path, WRITER_WAIT_SECONDS, purpose="build models"):
             prepare_sources(settings.warehouse_path)
+            take_over_observed(settings.warehouse_path, settings.published_path)
             begin_build(
                 settings.warehouse_path,
                 build_id(context.run),

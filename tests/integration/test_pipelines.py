@@ -227,7 +227,8 @@ def test_failing_check_keeps_the_old_published_file(settings: Settings, transfor
     test = transforms / "tests" / "assert_nobody_counts.sql"
     test.write_text("select count(*) from {{ ref('rpt_activity_by_day') }}")
     settings.published_path.parent.mkdir()
-    settings.published_path.write_text("the old file")
+    duckdb.connect(str(settings.published_path)).close()
+    old_file = settings.published_path.read_bytes()
 
     with dg.DagsterInstance.ephemeral() as instance:
         job = build_defs(settings, transforms).resolve_job_def(REFRESH)
@@ -239,7 +240,7 @@ def test_failing_check_keeps_the_old_published_file(settings: Settings, transfor
     assert "test assert_nobody_counts: Got" in (failed.user_failure_data.description or "")
     checks = {check.check_name: check.passed for check in result.get_asset_check_evaluations()}
     assert [name for name, passed in checks.items() if not passed] == ["assert_nobody_counts"]
-    assert settings.published_path.read_text() == "the old file"
+    assert settings.published_path.read_bytes() == old_file
     with pytest.raises(BuildNotPassed):
         publish(settings.warehouse_path, settings.published_path)
 

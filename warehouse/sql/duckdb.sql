@@ -120,3 +120,45 @@ INSERT INTO published.meta.refresh_tables SELECT ?, count(*) FROM marts.{table}
 
 -- count_published --
 SELECT count(*) FROM marts.{table}
+
+-- kept_histories --
+-- Which marts show a history that this file keeps?
+SELECT CASE table_name WHEN 'int_subscription_versions' THEN 'dim_subscriptions' ELSE table_name END
+FROM duckdb_tables()
+WHERE
+    database_name = current_database()
+    AND (schema_name, table_name) IN (('marts', 'rpt_live_users'), ('intermediate', 'int_subscription_versions'))
+
+-- attach_histories --
+ATTACH {path} AS published (READ_ONLY)
+
+-- is_published --
+SELECT table_name FROM duckdb_tables()
+WHERE database_name = 'published' AND schema_name = 'marts' AND table_name = ?
+
+-- take_over_live_users --
+CREATE SCHEMA IF NOT EXISTS marts;
+CREATE TABLE marts.rpt_live_users AS SELECT * FROM published.marts.rpt_live_users;
+ALTER TABLE marts.rpt_live_users ALTER COLUMN observed_at SET NOT NULL;
+ALTER TABLE marts.rpt_live_users ALTER COLUMN app_name SET NOT NULL;
+ALTER TABLE marts.rpt_live_users ALTER COLUMN user_type SET NOT NULL;
+ALTER TABLE marts.rpt_live_users ALTER COLUMN live_user_count SET NOT NULL
+
+-- take_over_subscription_versions --
+-- Where no version follows on another's end, the subscription was gone.
+CREATE SCHEMA IF NOT EXISTS intermediate;
+CREATE TABLE intermediate.int_subscription_versions AS
+WITH versions AS (
+    SELECT *, lead(valid_from) OVER (PARTITION BY subscription_id ORDER BY valid_from) AS next_from
+    FROM published.marts.dim_subscriptions
+)
+
+SELECT * EXCLUDE (valid_to, is_current, next_from), false AS is_deleted FROM versions
+UNION ALL
+SELECT * EXCLUDE (valid_to, is_current, next_from) REPLACE (valid_to AS valid_from), true AS is_deleted FROM versions
+WHERE valid_to IS NOT NULL AND next_from IS DISTINCT FROM valid_to;
+ALTER TABLE intermediate.int_subscription_versions ALTER COLUMN subscription_id SET NOT NULL;
+ALTER TABLE intermediate.int_subscription_versions ALTER COLUMN status SET NOT NULL;
+ALTER TABLE intermediate.int_subscription_versions ALTER COLUMN ends_at SET NOT NULL;
+ALTER TABLE intermediate.int_subscription_versions ALTER COLUMN valid_from SET NOT NULL;
+ALTER TABLE intermediate.int_subscription_versions ALTER COLUMN is_deleted SET NOT NULL
