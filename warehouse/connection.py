@@ -9,13 +9,13 @@ import duckdb
 from warehouse.errors import WarehouseUnusable, one_line
 from warehouse.queries import raw_tables_ddl
 
-# streams do not need more, and Postgres, Dagster and dbt live on the same machine; what is larger spills
-# to disk beside the file
-MEMORY_LIMIT = "1GB"
+# DuckDB's share of a writer: streams do not need more, and what is larger spills to disk beside the file. With it a load
+# of any size, and the seal of a day of any size, stay below 600 MB; the drivers' batches and the program take the rest
+MEMORY_LIMIT = "350MB"
 
 
 @contextmanager
-def open_warehouse(warehouse_path: Path, memory_limit: str = MEMORY_LIMIT) -> Iterator[duckdb.DuckDBPyConnection]:
+def open_warehouse(warehouse_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open the file to write, made with its raw tables if missing. The caller holds the writer lock.
 
     Raises WarehouseUnusable where it is no DuckDB file, or where another program has it open.
@@ -30,7 +30,7 @@ def open_warehouse(warehouse_path: Path, memory_limit: str = MEMORY_LIMIT) -> It
         connection.execute("SET TimeZone = 'UTC'")
         # it would be drawn into whatever a command prints
         connection.execute("SET enable_progress_bar = false")
-        connection.execute(f"SET memory_limit = '{memory_limit}'")
+        connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
         with transaction(connection):
             connection.execute(raw_tables_ddl())
         yield connection

@@ -34,10 +34,8 @@ from warehouse.queries import duckdb_query, raw_tables_ddl
 from warehouse.restored import adopt_restored_rows, require_no_future_rows
 from warehouse.standing import require_no_detached_rows, require_same_kinds, require_stamped
 from warehouse.tables import TABLES, Table
+from warehouse.touched import touch_new_rows, touch_table
 from warehouse.writer import writer_lock
-
-# DuckDB's share: with it a load of any size stays below 600 MB; the drivers' batches and the program take the rest
-MEMORY_LIMIT = "350MB"
 
 
 @dataclass(frozen=True)
@@ -73,7 +71,7 @@ def load(
     with writer_lock(warehouse_path, wait_seconds, purpose="load"):
         if full:
             adopt_restored_rows(database_url, [table.name for table in TABLES])
-        with open_snapshot(database_url) as snapshot, open_warehouse(warehouse_path, MEMORY_LIMIT) as warehouse:
+        with open_snapshot(database_url) as snapshot, open_warehouse(warehouse_path) as warehouse:
             # rows arrive on two connections, in no order worth keeping; kept, each would wait for the other
             warehouse.execute("SET preserve_insertion_order = false")
             declared = declared_columns()
@@ -141,6 +139,8 @@ def _take_everything(
     """Make the table anew, so that one of an older footfall gets today's columns."""
     warehouse.execute(duckdb_query("drop_raw_table").format(table=table.name))
     warehouse.execute(raw_tables_ddl())
+    if table.kind != "state":
+        touch_table(warehouse, table.name)
     queries = everything(snapshot, table, columns)
     loaded = _receive(warehouse, snapshot, queries, "append_rows", table, columns) if queries else 0
     if table.kind == "event":
@@ -157,7 +157,10 @@ def _take_difference(
 ) -> int:
     queries = difference(snapshot, table, columns, cursor)
     if table.kind != "state":
-        return _receive(warehouse, snapshot, queries, "append_rows", table, columns)
+        loaded = _receive(warehouse, snapshot, queries, "append_rows", table, columns)
+        if loaded:
+            touch_new_rows(warehouse, table.name, cursor)
+        return loaded
     loaded = _receive(warehouse, snapshot, queries, "stage_rows", table, columns)
     _run(warehouse, "delete_staged_keys", table)
     warehouse.execute(duckdb_query("insert_staged_rows").format(table=table.name, columns=", ".join(columns)))

@@ -14,9 +14,10 @@ DUCKDB_MB = 100
 A_LOAD = f"""
 import sys
 from pathlib import Path
-from warehouse import load
-load.MEMORY_LIMIT = "{DUCKDB_MB}MB"
-load.load(sys.argv[1], Path(sys.argv[2]))
+from warehouse import connection
+from warehouse.load import load
+connection.MEMORY_LIMIT = "{DUCKDB_MB}MB"
+load(sys.argv[1], Path(sys.argv[2]))
 print(Path("/proc/self/status").read_text())
 """
 
