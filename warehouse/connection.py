@@ -9,8 +9,8 @@ import duckdb
 from warehouse.errors import WarehouseUnusable, one_line
 from warehouse.queries import raw_tables_ddl
 
-# DuckDB's share of a writer: streams do not need more, and what is larger spills to disk beside the file. With it a load
-# of any size, and the seal of a day of any size, stay below 600 MB; the drivers' batches and the program take the rest
+# DuckDB's share of a writer: streams do not need more, and what is larger spills to disk beside the file. With it a
+# load of any size and the seal of a day stay below 600 MB; the drivers' batches and the program take the rest
 MEMORY_LIMIT = "350MB"
 
 
