@@ -1,8 +1,8 @@
 """Which build the marts are of, and whether all its checks passed: without that, nothing is published. No models here.
 
 A build and its publishing are two steps, and another refresh may come between them; and a killed build leaves marts
-of two minds. So a build signs the file before it changes a mart, and again when all its checks passed. Whoever calls
-holds the writer lock.
+of two minds. So a build signs the file before it changes a mart, and again when all its checks passed; only then it
+forgets which rows were new (`warehouse.touched`). Whoever calls holds the writer lock.
 """
 
 from pathlib import Path
@@ -11,28 +11,54 @@ import duckdb
 
 from warehouse.connection import open_warehouse, transaction
 from warehouse.errors import BuildNotPassed, BuildOvertaken
-from warehouse.queries import duckdb_query, raw_tables_ddl
+from warehouse.queries import duckdb_query, raw_tables_ddl, touched_query
+from warehouse.touched import EVERY_TABLE, forget_touched, is_all_touched, touch_table
 
 
 def begin_build(
-    warehouse_path: Path, build_id: str, *, code_version: str | None = None, models_version: str | None = None
-) -> None:
+    warehouse_path: Path,
+    build_id: str,
+    *,
+    code_version: str | None = None,
+    models_version: str | None = None,
+    full: bool = False,
+) -> bool:
     """Sign the file before the first mart changes: from here on nothing can be published, until the checks passed.
 
     What is loaded at this moment is what the marts will show, so it is kept for `meta.refresh`, with the versions
-    of the program and of its models (a text that changes whenever one of them does). Raises WarehouseUnusable.
+    of the program and of its models (a text that changes whenever one of them does). Returns whether all models have
+    to be built from the start: because of `full`, of other models than the last build's, of a table that was loaded
+    anew, or because a build that had to did not pass. Raises WarehouseUnusable.
     """
-    with open_warehouse(warehouse_path) as warehouse, transaction(warehouse):
-        # made anew, so that a file of an older footfall gets today's columns
-        warehouse.execute(duckdb_query("drop_builds"))
-        warehouse.execute(raw_tables_ddl())
-        warehouse.execute(duckdb_query("insert_build"), [build_id, code_version, models_version])
+    with open_warehouse(warehouse_path) as warehouse:
+        is_new = _last_models_version(warehouse) != (models_version,)
+        with transaction(warehouse):
+            if full or is_new:
+                touch_table(warehouse, EVERY_TABLE)
+            # made anew, so that a file of an older footfall gets today's columns
+            warehouse.execute(duckdb_query("drop_builds"))
+            warehouse.execute(raw_tables_ddl())
+            warehouse.execute(duckdb_query("insert_build"), [build_id, code_version, models_version])
+            return is_all_touched(warehouse)
 
 
 def finish_build(warehouse_path: Path, build_id: str) -> None:
-    """Sign that every mart was built and no check of severity error failed. Raises WarehouseUnusable."""
-    with open_warehouse(warehouse_path) as warehouse:
+    """Sign that every mart was built and no check of severity error failed, so that the marts show every loaded row.
+
+    Raises WarehouseUnusable.
+    """
+    with open_warehouse(warehouse_path) as warehouse, transaction(warehouse):
         warehouse.execute(duckdb_query("finish_build"), [build_id])
+        forget_touched(warehouse)
+
+
+def _last_models_version(warehouse: duckdb.DuckDBPyConnection) -> tuple[str | None] | None:
+    """Read it off the file; of one that an older footfall signed in its own way, there is none."""
+    try:
+        version: tuple[str | None] | None = warehouse.execute(touched_query("models_version")).fetchone()
+    except duckdb.BinderException:
+        return None
+    return version
 
 
 def require_passed_build(warehouse: duckdb.DuckDBPyConnection, warehouse_path: Path, build_id: str | None) -> None:

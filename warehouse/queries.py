@@ -28,6 +28,11 @@ def archive_query(name: str) -> str:
     return _named_queries("archive.sql")[name]
 
 
+def touched_query(name: str) -> str:
+    """Return a query on `meta.touched` by its name in `sql/touched.sql`."""
+    return _named_queries("touched.sql")[name]
+
+
 @cache
 def _named_queries(file_name: str) -> dict[str, str]:
     _, *parts = _NAME.split(_read(file_name))

@@ -185,6 +185,13 @@ CREATE TABLE IF NOT EXISTS meta.builds (
     passed_at TIMESTAMPTZ
 );
 
+-- which quarter hours of `created_at` have rows of an event or log table that no passed build has seen: written in the
+-- transaction that writes the rows. Without a quarter hour: all of the table; '*' is every table
+CREATE TABLE IF NOT EXISTS meta.touched (
+    table_name VARCHAR,
+    quarter_hour TIMESTAMPTZ
+);
+
 -- which files are sealed, in the order of sealing: written in the transaction that deletes their rows from raw.
 -- manifest_line is the file's line in the archive's manifest; modified_ns is the file's time of change when its
 -- content was last seen to be right

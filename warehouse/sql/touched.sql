@@ -1,0 +1,26 @@
+-- Queries on meta.touched: which quarter hours have rows that no passed build has seen. {…} are names of our own.
+
+-- touch_table --
+INSERT INTO meta.touched
+SELECT ?::VARCHAR, NULL::TIMESTAMPTZ
+EXCEPT
+FROM meta.touched
+
+-- touch_new_rows --
+-- When did the rows happen that an earlier snapshot did not see? The first condition lets whole row groups be skipped.
+INSERT INTO meta.touched
+SELECT $table_name::VARCHAR, time_bucket(INTERVAL '15 minutes', created_at)
+FROM raw.{table}
+WHERE xid >= {first} AND (xid >= $xmax OR list_contains($late::UBIGINT[], xid))
+EXCEPT
+FROM meta.touched
+
+-- is_all_touched --
+SELECT count(*) > 0 FROM meta.touched WHERE quarter_hour IS NULL
+
+-- forget_touched --
+DELETE FROM meta.touched
+
+-- models_version --
+-- Which models was the last build made with, if there was one?
+SELECT models_version FROM meta.builds

@@ -1,0 +1,40 @@
+"""Which quarter hours of `created_at` have rows that no passed build has seen: `meta.touched`. No models here.
+
+The load writes them in the transaction that writes the rows, a passed build deletes them, and in between the models
+read off them which days to build. A quarter hour lies in one day of any time zone in use, so that what is written here
+holds for every `reporting_timezone`. A row without a quarter hour means all of the table.
+"""
+
+import duckdb
+
+from warehouse.cursors import Cursor
+from warehouse.queries import touched_query
+
+# in the place of a table's name: the models changed, so nothing that they made before counts
+EVERY_TABLE = "*"
+
+
+def touch_table(warehouse: duckdb.DuckDBPyConnection, table_name: str) -> None:
+    """Note that all of a table is new, in the caller's transaction."""
+    warehouse.execute(touched_query("touch_table"), [table_name])
+
+
+def touch_new_rows(warehouse: duckdb.DuckDBPyConnection, table_name: str, cursor: Cursor) -> None:
+    """Note when the rows happened that the cursor had not seen, in the transaction that loads them.
+
+    Only they are looked at: a lower xid than any that was new then is skipped with its whole row group.
+    """
+    _, xmax, open_xids = cursor.snapshot.split(":")
+    late = [int(xid) for xid in open_xids.split(",") if xid]
+    query = touched_query("touch_new_rows").format(table=table_name, first=min([int(xmax), *late]))
+    warehouse.execute(query, {"table_name": table_name, "xmax": int(xmax), "late": late})
+
+
+def is_all_touched(warehouse: duckdb.DuckDBPyConnection) -> bool:
+    """Tell whether all of some table is new, so that models are built from the start."""
+    return warehouse.execute(touched_query("is_all_touched")).fetchone() == (True,)
+
+
+def forget_touched(warehouse: duckdb.DuckDBPyConnection) -> None:
+    """Forget all: the marts show every row that is loaded."""
+    warehouse.execute(touched_query("forget_touched"))
