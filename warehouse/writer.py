@@ -30,6 +30,12 @@ def writer_lock(warehouse_path: Path, wait_seconds: float = 0, *, purpose: str =
             _sign(file, "")
 
 
+def require_no_writer(warehouse_path: Path) -> None:
+    """Refuse at once what would have to wait for another writer, whom WriterBusy names; promises nothing for later."""
+    with writer_lock(warehouse_path):
+        pass
+
+
 def _open_lock_file(warehouse_path: Path) -> FileIO:
     try:
         warehouse_path.parent.mkdir(parents=True, exist_ok=True)

@@ -18,8 +18,10 @@ def refresh(
     """Load, build the models, check and publish, now, in the foreground; print what moved."""
     from footfall.settings import load_settings
     from footfall.stack import open_database
+    from warehouse.writer import require_no_writer
 
     settings = load_settings(home)
+    require_no_writer(settings.warehouse_path)
     with open_database(settings) as database_url:
         print_moved(run_refresh(settings, database_url, full=full))
 

@@ -3,11 +3,14 @@
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from footfall.cli import app
 from tests.integration.spools import run_python
 from warehouse.connection import open_warehouse
 from warehouse.errors import WarehouseUnusable, WriterBusy
@@ -38,7 +41,8 @@ except duckdb.Error as error:
 
 @pytest.fixture
 def warehouse_path(tmp_path: Path) -> Path:
-    return tmp_path / "warehouse.duckdb"
+    (tmp_path / "warehouse").mkdir()
+    return tmp_path / "warehouse" / "warehouse.duckdb"
 
 
 @pytest.fixture
@@ -125,3 +129,14 @@ def test_folder_that_cannot_be_is_named(tmp_path: Path) -> None:
         writer_lock(tmp_path / "file" / "warehouse.duckdb"),
     ):
         pass
+
+
+def test_refresh_by_hand_is_refused_at_once(holder: subprocess.Popen[str], warehouse_path: Path) -> None:
+    started_at = time.monotonic()
+    refused = CliRunner().invoke(app, ["refresh", "--home", str(warehouse_path.parents[1])])
+    assert str(refused.exception) == (
+        f"another process writes {warehouse_path}: pid {holder.pid} (build models) "
+        "(wait for it to end, then try again)"
+    )
+    assert time.monotonic() - started_at < 10
+    assert {path.name for path in warehouse_path.parent.iterdir()} == {"warehouse.duckdb.lock"}
