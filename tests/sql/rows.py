@@ -1,30 +1,28 @@
 """Rows whose numbers are easy to get wrong: midnights, month ends, leap days, changes of clock. No assertion here."""
 
 import random
-from datetime import UTC, datetime, timedelta
 from itertools import product
-from typing import Any
 
 import psycopg
 from psycopg import sql
 
-AS_OF = datetime(2024, 3, 1, 12, tzinfo=UTC)
-TICK = timedelta(microseconds=1)
-MIDNIGHTS = [
-    datetime(2024, 1, 1, tzinfo=UTC),  # a year ends
-    datetime(2024, 2, 29, tzinfo=UTC),  # a leap day begins
-    datetime(2024, 3, 1, tzinfo=UTC),  # and ends with its month
-    datetime(2024, 3, 30, 23, tzinfo=UTC),  # midnight in Berlin, of the day that lacks an hour
-    datetime(2024, 3, 31, 22, tzinfo=UTC),  # and of the next
-    datetime(2024, 10, 26, 22, tzinfo=UTC),  # midnight in Berlin, of the day that has one more
-    datetime(2024, 10, 27, 23, tzinfo=UTC),
-    datetime(2024, 11, 3, 4, tzinfo=UTC),  # midnight in New York, likewise
-]
-MOMENTS = [midnight + step for midnight in MIDNIGHTS for step in (-TICK, timedelta(), timedelta(minutes=30))]
-BOT_DAY = datetime(2024, 6, 1, 12, tzinfo=UTC)
-SIGNUP_DAY = datetime(2024, 6, 2, 12, tzinfo=UTC)
+from tests.sql import state_rows
+from tests.sql.moments import AS_OF, BOT_DAY, MOMENTS, SIGNUP_DAY, TICK, Row
 
-Row = dict[str, Any]
+STATE = (
+    state_rows.organizations,
+    state_rows.accounts,
+    state_rows.user_heartbeats,
+    state_rows.subscriptions,
+    state_rows.visitor_sessions,
+    state_rows.tracking_live_sessions,
+    state_rows.users,
+    state_rows.user_point_logs,
+    state_rows.user_credit_logs,
+    state_rows.user_points,
+    state_rows.user_credits,
+)
+__all__ = ["AS_OF", "BOT_DAY", "MOMENTS", "SIGNUP_DAY", "TICK", "Row"]
 
 
 def activity_events() -> list[Row]:
@@ -82,21 +80,9 @@ def tracking_documents() -> list[Row]:
     return [*rows, *[_an_open(document_name="Guests")] * 3, _an_open(document_name="Bots", is_bot=True)]
 
 
-def subscriptions() -> list[Row]:
-    """Plans, one of them none, in every status, with ends just before, at and just after AS_OF."""
-    ends = (AS_OF - TICK, AS_OF, AS_OF + TICK, AS_OF + timedelta(days=30))
-    statuses = ("active", "expired", "cancelled")
-    rows = [
-        {"plan": plan, "status": status, "ends_at": end}
-        for (copies, plan), status, end in product(enumerate(("pro", None, "team", "free")), statuses, ends)
-        for _ in range(3**copies + copies)
-    ]
-    return [*rows, {"plan": "gone", "status": "active", "ends_at": AS_OF}]
-
-
 def insert_all(database: psycopg.Connection) -> None:
-    """Insert all of the rows above."""
-    for rows in (activity_events, tracking_events, tracking_documents, subscriptions):
+    """Insert all of the rows above, and those of the state tables and the ledger."""
+    for rows in (activity_events, tracking_events, tracking_documents, *STATE):
         insert(database, rows.__name__, rows())
 
 

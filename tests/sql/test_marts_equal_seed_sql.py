@@ -3,20 +3,23 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
-from pathlib import Path
 
 import psycopg
 import pytest
 
 from tests.sql import rows
-from tests.sql.conftest import Models, Rows
+from tests.sql.conftest import Models
+from tests.sql.seed_sql import ORACLE, in_order, seed_rows
+from tests.sql.state_rows import drifted_points
 
-ORACLE = {path.stem: path.read_text() for path in (Path(__file__).parent / "oracle").glob("*.sql")}
+# of marts with a row for each of a few statuses, or for what should not be
+FEWEST_ROWS = {"rpt_totals": 1, "rpt_user_status": 3, "rpt_subscription_status": 3, "rpt_ledger_drift": 1}
 
 
 @pytest.fixture(scope="module")
 def filled_database(module_database: psycopg.Connection) -> psycopg.Connection:
     rows.insert_all(module_database)
+    rows.insert(module_database, "user_points", drifted_points())
     return module_database
 
 
@@ -37,17 +40,28 @@ def built(make_models: Callable[[], Models], filled_database: psycopg.Connection
 def test_mart_equals_seed_sql_on_postgres(
     built: Models, filled_database: psycopg.Connection, timezone: str, mart: str
 ) -> None:
-    expected = _oracle(filled_database, mart, timezone, rows.AS_OF)
-    assert len(expected) > 3
-    assert _sorted(built.rows(f"SELECT * FROM marts.{mart}")) == _sorted(expected)
+    expected = seed_rows(filled_database, mart, timezone, rows.AS_OF)
+    assert len(expected) >= FEWEST_ROWS.get(mart, 4)
+    assert in_order(built.rows(f"SELECT * FROM marts.{mart}")) == in_order(expected)
+
+
+def test_every_mart_has_its_seed_sql(built: Models) -> None:
+    marts = built.rows("SELECT table_name FROM duckdb_tables() WHERE schema_name = 'marts'")
+    assert {mart for (mart,) in marts} == set(ORACLE)
 
 
 def test_marts_of_no_rows_are_empty(make_models: Callable[[], Models], database: psycopg.Connection) -> None:
     models = make_models()
     models.copy_raw(database)
-    models.build()
-    counts = {mart: models.rows(f"SELECT count(*) FROM marts.{mart}") for mart in ORACLE}
-    assert counts == {mart: [(0,)] for mart in ORACLE}
+    models.build(as_of=rows.AS_OF.isoformat())
+    found = {mart: models.rows(f"SELECT * FROM marts.{mart}") for mart in ORACLE}
+    assert {mart: len(found[mart]) for mart in ORACLE if found[mart]} == {
+        "rpt_totals": 1,
+        "rpt_user_status": 3,
+        "rpt_subscription_status": 3,
+    }
+    assert found["rpt_totals"] == [(*[0] * 10, rows.AS_OF)]
+    assert in_order(found["rpt_user_status"])[0] == ("active", 0, None)
 
 
 def test_now_is_the_clocks_unless_fixed(make_models: Callable[[], Models], database: psycopg.Connection) -> None:
@@ -79,11 +93,3 @@ def test_percent_rounds_every_share_half_up(make_models: Callable[[], Models]) -
 
 def _percent(part: int, whole: int) -> Decimal:
     return (Decimal(100 * part) / whole).quantize(Decimal("0.1"), ROUND_HALF_UP)
-
-
-def _oracle(database: psycopg.Connection, mart: str, timezone: str, as_of: datetime) -> Rows:
-    return database.execute(ORACLE[mart], {"timezone": timezone, "as_of": as_of}).fetchall()
-
-
-def _sorted(found: Rows) -> Rows:
-    return sorted(found, key=repr)

@@ -10,7 +10,97 @@ from dbt.contracts.graph.nodes import GenericTestNode, ModelNode
 from tests.sql.conftest import Models, messages
 
 DAY, COUNT, TEXT, TIME = "DATE", "BIGINT", "VARCHAR", "TIMESTAMP WITH TIME ZONE"
+USER, ID, PERCENT = "BIGINT", "UUID", "DECIMAL(4,1)"
 PROMISED = {
+    "rpt_totals": {
+        "total_users": COUNT,
+        "active_users_now": COUNT,
+        "expired_users": COUNT,
+        "inactive_users": COUNT,
+        "active_subscriptions": COUNT,
+        "expired_subscriptions": COUNT,
+        "cancelled_subscriptions": COUNT,
+        "total_visitors": COUNT,
+        "visitors_now": COUNT,
+        "visitors_today": COUNT,
+        "refreshed_at": TIME,
+    },
+    "rpt_subscription_status": {"status": TEXT, "subscription_count": COUNT},
+    "rpt_user_status": {"status": TEXT, "user_count": COUNT, "user_percent": PERCENT},
+    "rpt_visitors_daily": {"visit_date": DAY, "visitor_count": COUNT, "new_visitor_count": COUNT},
+    "rpt_plan_distribution_daily": {
+        "snapshot_date": DAY,
+        "plan": TEXT,
+        "subscription_count": COUNT,
+        "subscription_percent": PERCENT,
+    },
+    "rpt_live_users": {
+        "observed_at": TIME,
+        "app_name": TEXT,
+        "country_code": TEXT,
+        "user_type": TEXT,
+        "live_user_count": COUNT,
+    },
+    "rpt_points_daily": {
+        "log_date": DAY,
+        "earned_points": COUNT,
+        "redeemed_points": COUNT,
+        "earning_user_count": COUNT,
+        "redeeming_user_count": COUNT,
+    },
+    "rpt_points_balances": {
+        "user_id": USER,
+        "points": COUNT,
+        "earned_points": COUNT,
+        "redeemed_points": COUNT,
+        "credits": COUNT,
+        "credits_added": COUNT,
+        "credits_spent": COUNT,
+    },
+    "rpt_ledger_drift": {
+        "user_id": USER,
+        "points": COUNT,
+        "logged_points": COUNT,
+        "credits": COUNT,
+        "logged_credits": COUNT,
+    },
+    "dim_users": {
+        "user_id": USER,
+        "user_name": TEXT,
+        "email": TEXT,
+        "user_type": TEXT,
+        "country_code": TEXT,
+        "account_id": ID,
+    },
+    "dim_accounts": {
+        "account_id": ID,
+        "username": TEXT,
+        "display_name": TEXT,
+        "role": TEXT,
+        "organization_id": ID,
+        "created_at": TIME,
+        "updated_at": TIME,
+    },
+    "dim_organizations": {
+        "organization_id": ID,
+        "organization_name": TEXT,
+        "organization_slug": TEXT,
+        "created_at": TIME,
+        "updated_at": TIME,
+    },
+    "dim_subscriptions": {
+        "subscription_id": ID,
+        "organization_id": ID,
+        "plan": TEXT,
+        "duration": TEXT,
+        "status": TEXT,
+        "started_at": TIME,
+        "ends_at": TIME,
+        "updated_at": TIME,
+        "valid_from": TIME,
+        "valid_to": TIME,
+        "is_current": "BOOLEAN",
+    },
     "rpt_activity_by_day": {"activity_date": DAY, "login_count": COUNT, "signup_count": COUNT},
     "rpt_daily_activity": {
         "activity_date": DAY,
@@ -22,7 +112,7 @@ PROMISED = {
     "rpt_plan_distribution": {
         "plan": TEXT,
         "subscription_count": COUNT,
-        "subscription_percent": "DECIMAL(4,1)",
+        "subscription_percent": PERCENT,
     },
     "rpt_event_usage_daily": {
         "event_date": DAY,
@@ -59,6 +149,10 @@ PROMISED = {
 }
 
 
+# rows of a state table as they are
+COPIED = {"dim_accounts", "dim_organizations", "dim_users"}
+
+
 @pytest.fixture(scope="module")
 def built(make_models: Callable[[], Models], module_database: psycopg.Connection) -> Models:
     models = make_models()
@@ -86,7 +180,13 @@ def test_every_mart_and_column_has_a_comment(built: Models) -> None:
 
 def test_schemas_are_named_after_their_folders(built: Models) -> None:
     query = "SELECT DISTINCT schema_name FROM duckdb_schemas() WHERE NOT internal AND schema_name != 'main'"
-    assert {schema for (schema,) in built.rows(query)} == {"raw", "sources", "staging", "marts"}
+    assert {schema for (schema,) in built.rows(query)} == {
+        "raw",
+        "sources",
+        "staging",
+        "intermediate",
+        "marts",
+    }
 
 
 def test_every_loaded_table_is_staged_whole(built: Models, manifest: Manifest) -> None:
@@ -102,7 +202,7 @@ def test_yaml_names_every_column_and_type(built: Models, manifest: Manifest) -> 
         node.name: {name: long_names.get(str(it.data_type), it.data_type) for name, it in node.columns.items()}
         for node in _models(manifest)
     }
-    assert _columns(built, "staging", "marts") == written
+    assert _columns(built, "staging", "intermediate", "marts") == written
 
 
 def test_yaml_describes_every_model_and_column(manifest: Manifest) -> None:
@@ -126,9 +226,9 @@ def test_every_model_has_an_owner_and_a_tested_key(manifest: Manifest) -> None:
     assert owned == keyed == {node.name for node in _models(manifest)}
 
 
-def test_every_mart_has_a_unit_test(manifest: Manifest) -> None:
+def test_every_mart_that_computes_has_a_unit_test(manifest: Manifest) -> None:
     tested = {unit_test.model for unit_test in manifest.unit_tests.values()}
-    assert tested == set(PROMISED)
+    assert set(PROMISED) - tested == COPIED
 
 
 def _models(manifest: Manifest) -> list[ModelNode]:
