@@ -1,6 +1,7 @@
 """Second step of a refresh: dbt builds the models on the raw tables and tests them.
 
-A model that cannot be built, or a test of severity error that finds rows, fails the run by name, and nothing is
+Of event tables only the days with new rows are built, whole, unless `begin_build` says that nothing made before
+counts. A model that cannot be built, or a test of severity error that finds rows, fails the run by name, and nothing is
 published. The models are in `transforms/`, how dbt runs is in `pipelines.dbt_project`.
 """
 
@@ -22,7 +23,7 @@ from warehouse.writer import writer_lock
 
 
 class ModelsConfig(dg.Config):
-    """Whether to rebuild incremental models from the start."""
+    """Whether to build every model from the start, not only the days with new rows."""
 
     full: bool = False
 
@@ -40,13 +41,14 @@ def models_asset(project: ParsedProject) -> dg.AssetsDefinition:
         with writer_lock(settings.warehouse_path, WRITER_WAIT_SECONDS, purpose="build models"):
             prepare_sources(settings.warehouse_path)
             take_over_observed(settings.warehouse_path, settings.published_path)
-            begin_build(
+            from_the_start = begin_build(
                 settings.warehouse_path,
                 build_id(context.run),
                 code_version=version("footfall"),
                 models_version=project.fingerprint,
+                full=config.full,
             )
-            results = build(project, settings.dbt_folder, full=config.full)
+            results = build(project, settings.dbt_folder, full=from_the_start)
             if not any(result.is_failed for result in results):
                 finish_build(settings.warehouse_path, build_id(context.run))
             built = [result for result in results if result.unique_id in models and result.is_done]

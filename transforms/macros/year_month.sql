@@ -1,12 +1,12 @@
-{# The month of a moment as 'YYYY-MM', in `reporting_timezone`. #}
-{% macro year_month(moment) -%}
-    {{ return(adapter.dispatch('year_month', 'footfall')(moment)) }}
+{# The month of a day as 'YYYY-MM'. #}
+{% macro year_month(day) -%}
+    {{ return(adapter.dispatch('year_month', 'footfall')(day)) }}
 {%- endmacro %}
 
-{% macro default__year_month(moment) -%}
-    date_format(from_utc_timestamp({{ moment }}, '{{ var("reporting_timezone") }}'), 'yyyy-MM')
+{% macro default__year_month(day) -%}
+    date_format({{ day }}, 'yyyy-MM')
 {%- endmacro %}
 
-{% macro duckdb__year_month(moment) -%}
-    strftime({{ moment }} at time zone '{{ var("reporting_timezone") }}', '%Y-%m')
+{% macro duckdb__year_month(day) -%}
+    strftime({{ day }}, '%Y-%m')
 {%- endmacro %}

@@ -2,7 +2,7 @@ with
 
 activity_events as (
 
-    select * from {{ ref('stg_activity_events') }}
+    {{ touched_rows(ref('stg_activity_events'), 'created_date', 'created_at') }}
 
 ),
 

@@ -1,8 +1,8 @@
 with
 
-documents as (
+user_days as (
 
-    select * from {{ ref('stg_tracking_documents') }}
+    select * from {{ ref('int_document_user_days') }}
 
 ),
 
@@ -13,12 +13,11 @@ final as (
         level_name,
         chapter_name,
         document_name,
-        count(*) as open_count,
+        cast(sum(open_count) as bigint) as open_count,
         count(distinct user_id) as user_count,
-        min(created_at) as first_opened_at,
-        max(created_at) as last_opened_at
-    from documents
-    where not is_bot
+        min(first_opened_at) as first_opened_at,
+        max(last_opened_at) as last_opened_at
+    from user_days
     group by
         app_name,
         level_name,

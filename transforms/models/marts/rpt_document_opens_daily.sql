@@ -2,7 +2,7 @@ with
 
 documents as (
 
-    select * from {{ ref('stg_tracking_documents') }}
+    {{ touched_rows(ref('stg_tracking_documents'), 'created_date', 'created_at') }}
 
 ),
 

@@ -2,7 +2,7 @@ with
 
 events as (
 
-    select * from {{ ref('stg_tracking_events') }}
+    {{ touched_rows(ref('stg_tracking_events'), 'created_date', 'created_at') }}
 
 ),
 

@@ -1,28 +1,19 @@
 with
 
-activity_events as (
+days as (
 
-    select * from {{ ref('stg_activity_events') }}
-
-),
-
-logins as (
-
-    select {{ year_month('created_at') }} as month
-    from activity_events
-    where
-        event_type = 'login'
-        and not is_bot
+    select * from {{ ref('rpt_activity_by_day') }}
 
 ),
 
 final as (
 
     select
-        month,
-        count(*) as login_count
-    from logins
-    group by month
+        {{ year_month('activity_date') }} as month,
+        cast(sum(login_count) as bigint) as login_count
+    from days
+    where login_count > 0
+    group by {{ year_month('activity_date') }}
 
 )
 
