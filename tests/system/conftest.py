@@ -102,6 +102,12 @@ def footfall_on_server(folder: Path, empty_database_url: str) -> Iterator[Footfa
 
 
 @pytest.fixture
+def migrated(folder: Path, database_url: str) -> Iterator[Footfall]:
+    """The command line on a migrated database of the test's server."""
+    yield from _footfall(folder, {"DATABASE_URL": database_url})
+
+
+@pytest.fixture
 def start(request: pytest.FixtureRequest) -> Iterator[Callable[..., Running]]:
     """Start a long-running command; it is ended with the test, if the test did not."""
     started: list[Running] = []

@@ -33,16 +33,15 @@ def test_embedded_postgres_runs_for_ordinary_user(footfall: Footfall) -> None:
     assert (footfall.home / "postgres").stat().st_uid != 0
 
 
-def test_key_is_printed_alone_then_listed_then_revoked(footfall_on_server: Footfall) -> None:
-    footfall_on_server.run("migrate")
-    made = footfall_on_server.run("keys", "create", "--scope", "server", "--app", "DViz")
+def test_key_is_printed_alone_then_listed_then_revoked(migrated: Footfall) -> None:
+    made = migrated.run("keys", "create", "--scope", "server", "--app", "DViz")
     key = made.stdout.strip()
     assert (made.returncode, made.stderr, len(key.split())) == (0, "", 1)
-    listed = footfall_on_server.run("keys", "list").stdout
+    listed = migrated.run("keys", "list").stdout
     assert "DViz" in listed
     assert key not in listed
-    assert footfall_on_server.run("keys", "revoke", "1").returncode == 0
-    again = footfall_on_server.run("keys", "revoke", "1")
+    assert migrated.run("keys", "revoke", "1").returncode == 0
+    again = migrated.run("keys", "revoke", "1")
     assert (again.returncode, again.stderr.count("\n")) == (1, 1)
 
 
@@ -80,12 +79,11 @@ DAMAGES = {
 }
 
 
-def test_doctor_names_everything_that_is_wrong(footfall_on_server: Footfall) -> None:
-    footfall_on_server.run("migrate")
-    with psycopg.connect(footfall_on_server.env["DATABASE_URL"], autocommit=True) as connection:
+def test_doctor_names_everything_that_is_wrong(migrated: Footfall) -> None:
+    with psycopg.connect(migrated.env["DATABASE_URL"], autocommit=True) as connection:
         for damage in DAMAGES:
             connection.execute(damage.encode())
-    answer = footfall_on_server.run("doctor")
+    answer = migrated.run("doctor")
     assert answer.returncode == 1
     wrong = [line for line in answer.stdout.splitlines() if "[ ]" in line and " -> " in line]
     assert [item for item in DAMAGES.values() if not any(item in line for line in wrong)] == []
@@ -109,11 +107,10 @@ def test_database_without_schema_names_the_command(footfall_on_server: Footfall)
 
 
 @pytest.mark.parametrize("command", ["migrate", "up"])
-def test_schema_of_newer_version_is_one_line(footfall_on_server: Footfall, command: str) -> None:
-    footfall_on_server.run("migrate")
-    with psycopg.connect(footfall_on_server.env["DATABASE_URL"], autocommit=True) as connection:
+def test_schema_of_newer_version_is_one_line(migrated: Footfall, command: str) -> None:
+    with psycopg.connect(migrated.env["DATABASE_URL"], autocommit=True) as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
-    _is_one_line(footfall_on_server.run(command), "newer than this footfall knows", "upgrade footfall")
+    _is_one_line(migrated.run(command), "newer than this footfall knows", "upgrade footfall")
 
 
 @pytest.mark.parametrize("name", ["INGEST", "ADMIN", "DAGSTER"])

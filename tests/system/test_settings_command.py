@@ -11,12 +11,6 @@ from tests.system.conftest import Footfall
 KEYS = ("tracking_enabled", "points_enabled", "live_session_timeout_minutes", "archive_after_days", "points_per_credit")
 
 
-@pytest.fixture
-def migrated(footfall_on_server: Footfall) -> Footfall:
-    assert footfall_on_server.run("migrate").returncode == 0
-    return footfall_on_server
-
-
 def test_set_value_is_printed_alone_by_get(migrated: Footfall) -> None:
     assert migrated.run("settings", "get", "tracking_enabled").stdout == "1\n"
     changed = migrated.run("settings", "set", "tracking_enabled", "0")
