@@ -24,7 +24,7 @@ test: install ## all tests; then those of the DuckDB side with the oldest DuckDB
 	PYTHONPATH=$(OLDEST) $(BIN)/pytest -n 2 --dist loadfile -k "not ($(SAME_ON_BOTH))" $(DUCKDB_TESTS)
 
 DUCKDB_TESTS := tests/contract/test_duckdb_range.py tests/sql/test_marts_equal_seed_sql.py \
-	$(addprefix tests/integration/,test_load.py test_publish.py test_readers.py test_query.py)
+	$(addprefix tests/integration/,test_load.py archive/test_seal.py test_publish.py test_readers.py test_query.py)
 SAME_ON_BOTH := Berlin or New_York or no_rows or hundred
 
 check: install ## format, lint, types, imports, SQL lint
