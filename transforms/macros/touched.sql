@@ -45,7 +45,7 @@
         select {{ local_date('quarter_hour') }} as touched_day from slots
         union
         -- both ends: some places counted minutes and seconds that no quarter hour begins with, long ago
-        select {{ local_date("quarter_hour + interval '899' second") }} from slots
+        select {{ local_date("(quarter_hour + interval '899' second)") }} from slots
         order by touched_day nulls first
     {% endset %}
     {% set days = [] %}
