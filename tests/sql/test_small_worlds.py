@@ -1,0 +1,96 @@
+"""Small worlds, drawn at random and told here by name: every mart equals the seed's SQL in each of them.
+
+The models' own SQL is looked at through views, which takes a hundredth of a build. DRILL_ROUNDS draws more worlds.
+"""
+
+import os
+from collections.abc import Callable
+
+import duckdb
+import psycopg
+import pytest
+from dbt.artifacts.schemas.run import RunExecutionResult
+from dbt.contracts.graph.nodes import ModelNode
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from tests.sql.conftest import Models, Rows
+from tests.sql.seed_sql import ORACLE, in_order, seed_rows
+from tests.sql.worlds import NAMED, STAGES, Stage, World, copy_all, replace_all, setting, worlds
+
+DRILLED = int(os.environ.get("DRILL_ROUNDS", "0"))
+
+
+@pytest.fixture(scope="module", params=sorted(STAGES))
+def stage(request: pytest.FixtureRequest) -> Stage:
+    return STAGES[str(request.param)]
+
+
+@pytest.fixture(scope="module")
+def views(make_models: Callable[[], Models], module_database: psycopg.Connection, stage: Stage) -> Models:
+    """A warehouse in which every model is a view, so that it shows whatever `raw` holds."""
+    models = make_models()
+    models.copy_raw(module_database)
+    result = models.dbt(
+        "compile",
+        "--select=resource_type:model",
+        "--indirect-selection=empty",
+        as_of=stage.as_of.isoformat(),
+        reporting_timezone=stage.timezone,
+    )
+    assert isinstance(result.result, RunExecutionResult), result.exception
+    with duckdb.connect(str(models.warehouse_path)) as connection:
+        connection.execute("CREATE SCHEMA staging; CREATE SCHEMA intermediate; CREATE SCHEMA marts")
+        for run in result.result.results:
+            assert isinstance(run.node, ModelNode)
+            connection.execute(f"CREATE VIEW {run.node.schema}.{run.node.name} AS {run.node.compiled_code}")
+    return models
+
+
+def differences(
+    views: Models, database: psycopg.Connection, stage: Stage, world: World
+) -> dict[str, tuple[Rows, Rows]]:
+    """Return what each mart has and should have, where that is not the same."""
+    wrong = {}
+    replace_all(database, world)
+    with duckdb.connect(str(views.warehouse_path)) as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        copy_all(database, connection, views.home / "rows.csv")
+        for mart in ORACLE:
+            found = in_order(connection.execute(f"FROM marts.{mart}").fetchall())
+            wanted = in_order(seed_rows(database, mart, stage.timezone, stage.as_of))
+            if found != wanted:
+                wrong[mart] = (found, wanted)
+    return wrong
+
+
+@settings(
+    max_examples=DRILLED or 6,
+    derandomize=not DRILLED,
+    deadline=None,
+    database=None,
+    phases=[Phase.generate, Phase.shrink],
+    suppress_health_check=[HealthCheck.too_slow],
+)
+@given(data=st.data())
+def test_marts_of_any_small_world_equal_seed_sql(
+    views: Models, module_database: psycopg.Connection, stage: Stage, data: st.DataObject
+) -> None:
+    assert differences(views, module_database, stage, data.draw(worlds(stage))) == {}
+
+
+@pytest.mark.parametrize("name", sorted(NAMED))
+def test_marts_of_known_small_world_equal_seed_sql(
+    views: Models, module_database: psycopg.Connection, stage: Stage, name: str
+) -> None:
+    assert differences(views, module_database, stage, NAMED[name](stage)) == {}
+
+
+@pytest.mark.parametrize(("minutes", "expected"), [("30", 4), ("5", 1), (None, 1)])
+def test_window_of_now_is_the_settings(
+    views: Models, module_database: psycopg.Connection, stage: Stage, minutes: str | None, expected: int
+) -> None:
+    world = NAMED["heartbeats_around_five_and_thirty_minutes"](stage)
+    replace_all(module_database, {**world, "admin_settings": setting(minutes) if minutes else []})
+    views.copy_raw(module_database)
+    assert views.rows("SELECT active_users_now, visitors_now FROM marts.rpt_totals") == [(expected, expected)]
