@@ -83,7 +83,10 @@ class ParsedProject:
     def for_dbt(self) -> Manifest:
         """Return the manifest as dbt wants it, so that it need not parse again."""
         packed = (self.folder / "partial_parse.msgpack").read_bytes()
-        return Manifest.from_msgpack(packed, decoder=extended_mashumuro_decoder)
+        manifest = Manifest.from_msgpack(packed, decoder=extended_mashumuro_decoder)
+        # what macros know as `graph`; dbt packs the manifest without it, and makes it only where it parses
+        manifest.build_flat_graph()  # type: ignore[no-untyped-call]
+        return manifest
 
 
 def parse(dbt_folder: Path, transforms: Path = TRANSFORMS) -> ParsedProject:
@@ -124,6 +127,26 @@ def build(project: ParsedProject, dbt_folder: Path, *, full: bool = False) -> li
         )
         for result in outcome.result.results
     ]
+
+
+def build_empty(project: ParsedProject, dbt_folder: Path) -> None:
+    """Make every table and view on sources without a row, untested, so that there is something to describe.
+
+    Raises BuildFailed.
+    """
+    outcome = _invoke(["run"], dbt_folder, dbt_folder / "target", project.transforms, project.for_dbt())
+    _require(outcome)
+
+
+def make_site(project: ParsedProject, dbt_folder: Path) -> Path:
+    """Return dbt's documentation of the models that were built: one HTML file, with the lineage in it.
+
+    Raises BuildFailed.
+    """
+    target = dbt_folder / "site"
+    outcome = _invoke(["docs", "generate", "--static"], dbt_folder, target, project.transforms, project.for_dbt())
+    _require(outcome)
+    return target / "static_index.html"
 
 
 def without_heading(message: str) -> str:
@@ -180,6 +203,15 @@ def _invoke(
     finally:
         # dbt keeps its DuckDB file open in this process, which would lock out the next writer
         DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
+
+
+def _require(outcome: dbtRunnerResult) -> None:
+    """Raise BuildFailed with the first reason there is."""
+    if outcome.success:
+        return
+    runs = outcome.result.results if isinstance(outcome.result, RunExecutionResult) else ()
+    reasons = [f"{run.node.name}: {run.message}" for run in runs if run.status == "error"]
+    raise BuildFailed(without_heading(reasons[0] if reasons else str(outcome.exception)))
 
 
 @contextmanager
