@@ -9,6 +9,7 @@ from rich.console import Console, RenderableType
 
 from benchmarks.ingest import measure_batches, measure_singles
 from benchmarks.load import DEFAULT_ROW_COUNT, MEMORY_ROW_COUNT, measure_load, measure_memory
+from benchmarks.refresh import measure_refresh
 from benchmarks.seal import DEFAULT_EVENT_COUNT, measure_seal
 from benchmarks.user_agents import DEFAULT_FOLDER, measure_user_agents
 from footfall.postgres import embedded_postgres
@@ -39,6 +40,7 @@ def _benchmarks(given: argparse.Namespace, url: str, folder: Path) -> dict[str, 
         "singles": lambda: measure_singles(url, folder, given.repetitions, given.seconds),
         "batches": lambda: measure_batches(url, folder, given.pace, given.minutes * 60),
         "load": lambda: measure_load(url, given.rows, given.repetitions),
+        "refresh": lambda: measure_refresh(url, folder, given.repetitions),
         "seal": lambda: measure_seal(url, folder, given.events),
         "memory": lambda: measure_memory(url, MEMORY_ROW_COUNT),
         **agents,
@@ -48,7 +50,10 @@ def _benchmarks(given: argparse.Namespace, url: str, folder: Path) -> dict[str, 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure footfall on this machine.")
     parser.add_argument(
-        "names", nargs="*", metavar="NAME", help="singles, batches, load, seal, memory, agents; all if none is named"
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help="singles, batches, load, refresh, seal, memory, agents; all if none is named",
     )
     parser.add_argument("--rows", type=int, default=DEFAULT_ROW_COUNT, help="events to load (default %(default)s)")
     parser.add_argument("--events", type=int, default=DEFAULT_EVENT_COUNT, help="to seal (default %(default)s)")
