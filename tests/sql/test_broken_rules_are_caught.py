@@ -38,6 +38,36 @@ BREAKS = {
     """,
 }
 
+# each breaks one rule alone, so that all are looked at in one go
+BREAKS_OF_STATE = {
+    "assert_ledger_has_no_drift": """
+        INSERT INTO marts.rpt_ledger_drift SELECT user_id, points + 1, points, credits, credits
+        FROM marts.rpt_points_balances LIMIT 1
+    """,
+    "assert_no_count_is_negative": "UPDATE marts.rpt_points_balances SET credits_spent = -1 WHERE user_id = 1",
+    "assert_user_percents_sum_to_a_hundred": """
+        UPDATE marts.rpt_user_status SET user_percent = user_percent + 0.2 WHERE status = 'expired'
+    """,
+    "assert_three_states_add_up_to_all_accounts": """
+        UPDATE marts.rpt_user_status SET user_count = user_count - 1 WHERE status = 'inactive'
+    """,
+    "assert_plan_percents_of_each_day_sum_to_a_hundred": """
+        DELETE FROM marts.rpt_plan_distribution_daily WHERE snapshot_date = '2024-02-29' AND plan = 'team'
+    """,
+    "assert_plans_of_today_are_those_of_now": """
+        UPDATE marts.rpt_plan_distribution_daily SET subscription_count = subscription_count + 1
+        WHERE snapshot_date = '2024-03-01' AND plan = 'team'
+    """,
+    "assert_subscription_statuses_add_up": """
+        UPDATE marts.rpt_subscription_status SET subscription_count = subscription_count + 1 WHERE status = 'expired'
+    """,
+    "assert_subscription_versions_do_not_overlap": """
+        INSERT INTO marts.dim_subscriptions
+        SELECT * REPLACE (valid_from - INTERVAL 1 DAY AS valid_from) FROM marts.dim_subscriptions LIMIT 1
+    """,
+    "assert_every_visitor_was_new_once": "DELETE FROM marts.rpt_visitors_daily WHERE visit_date = '2024-01-01'",
+}
+
 
 @pytest.fixture(scope="module")
 def good(make_models: Callable[[], Models], module_database: psycopg.Connection) -> Models:
@@ -63,6 +93,14 @@ def test_broken_rule_fails_by_its_name(copied: Models, rule: str) -> None:
     result = copied.dbt(command, "--select", rule)
     assert not result.success
     assert list(messages(result)) == [rule]
+
+
+def test_broken_rules_of_state_fail_by_their_names(copied: Models) -> None:
+    selected = ("test", "--select", *BREAKS_OF_STATE)
+    assert messages(copied.dbt(*selected, as_of=rows.AS_OF.isoformat())) == {}
+    for statement in BREAKS_OF_STATE.values():
+        copied.execute(statement)
+    assert set(messages(copied.dbt(*selected, as_of=rows.AS_OF.isoformat()))) == set(BREAKS_OF_STATE)
 
 
 def test_mart_that_fails_keeps_its_last_rows(copied: Models) -> None:
