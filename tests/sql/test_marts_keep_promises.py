@@ -125,6 +125,20 @@ PROMISED = {
         "os": TEXT,
         "event_count": COUNT,
     },
+    "rpt_app_usage_daily": {
+        "event_date": DAY,
+        "app_name": TEXT,
+        "event_count": COUNT,
+        "user_count": COUNT,
+        "session_count": COUNT,
+    },
+    "rpt_app_usage_monthly": {
+        "month": TEXT,
+        "app_name": TEXT,
+        "event_count": COUNT,
+        "user_count": COUNT,
+        "session_count": COUNT,
+    },
     "rpt_bot_traffic_daily": {"event_date": DAY, "app_name": TEXT, "event_count": COUNT},
     "rpt_document_opens": {
         "app_name": TEXT,
@@ -165,6 +179,10 @@ def built(make_models: Callable[[], Models], module_database: psycopg.Connection
 @pytest.mark.parametrize("mart", sorted(PROMISED))
 def test_mart_has_promised_columns_and_types(built: Models, mart: str) -> None:
     assert _columns(built, "marts")[mart] == PROMISED[mart]
+
+
+def test_every_mart_is_promised(built: Models) -> None:
+    assert set(_columns(built, "marts")) == set(PROMISED)
 
 
 def test_every_mart_and_column_has_a_comment(built: Models) -> None:
