@@ -62,9 +62,9 @@ class Models:
         result = self.dbt("run", *arguments, **variables)
         assert result.success, messages(result)
 
-    def compile(self, template: str) -> str:
+    def compile(self, template: str, **variables: str) -> str:
         """Render SQL with the project's macros."""
-        [run] = _runs(self.dbt("compile", "--inline", template))
+        [run] = _runs(self.dbt("compile", "--inline", template, **variables))
         assert isinstance(run.node, CompiledNode)
         return str(run.node.compiled_code)
 

@@ -1,56 +1,41 @@
-{{ config(meta={'dagster': {'ref': {'name': 'rpt_document_opens_daily'}}}) }}
+{{ config(meta={'dagster': {'ref': {'name': 'rpt_document_opens'}}}) }}
 
 with
 
+staged as (
+
+    select count(*) as open_count
+    from {{ ref('stg_tracking_documents') }}
+    where not is_bot
+
+),
+
 documents as (
 
-    select
-        app_name,
-        level_name,
-        chapter_name,
-        document_name,
-        open_count
+    select coalesce(sum(open_count), 0) as open_count
     from {{ ref('rpt_document_opens') }}
 
 ),
 
 days as (
 
-    select
-        app_name,
-        level_name,
-        chapter_name,
-        document_name,
-        sum(open_count) as open_count
+    select coalesce(sum(open_count), 0) as open_count
     from {{ ref('rpt_document_opens_daily') }}
-    group by
-        app_name,
-        level_name,
-        chapter_name,
-        document_name
 
 ),
 
 final as (
 
     select
+        staged.open_count as staged_count,
         documents.open_count as all_open_count,
-        days.open_count as daily_open_count,
-        coalesce(documents.app_name, days.app_name) as app_name,
-        coalesce(documents.level_name, days.level_name) as level_name,
-        coalesce(documents.chapter_name, days.chapter_name) as chapter_name,
-        coalesce(documents.document_name, days.document_name) as document_name
-    from documents
-    full outer join days
-        on
-            documents.app_name = days.app_name
-            and documents.level_name = days.level_name
-            and documents.chapter_name = days.chapter_name
-            and documents.document_name = days.document_name
+        days.open_count as daily_open_count
+    from staged
+    cross join documents
+    cross join days
     where
-        documents.open_count <> days.open_count
-        or documents.open_count is null
-        or days.open_count is null
+        staged.open_count <> documents.open_count
+        or staged.open_count <> days.open_count
 
 )
 

@@ -1,30 +1,57 @@
-{{ config(meta={'dagster': {'ref': {'name': 'rpt_event_usage_daily'}}}) }}
+{{ config(
+    meta={
+        'touched': {'tables': ['tracking_events']},
+        'dagster': {'ref': {'name': 'rpt_event_usage_daily'}},
+    }
+) }}
 
 with
 
 events as (
 
-    select count(*) as event_count
-    from {{ ref('stg_tracking_events') }}
-    where not is_bot
+    {{ touched_rows(ref('stg_tracking_events'), 'created_date', 'created_at') }}
 
 ),
 
-report as (
+event_usage as (
 
-    select coalesce(sum(event_count), 0) as event_count
-    from {{ ref('rpt_event_usage_daily') }}
+    {{ touched_rows(ref('rpt_event_usage_daily'), 'event_date') }}
+
+),
+
+staged as (
+
+    select
+        created_date as event_date,
+        count(*) as event_count
+    from events
+    where not is_bot
+    group by created_date
+
+),
+
+reported as (
+
+    select
+        event_date,
+        sum(event_count) as event_count
+    from event_usage
+    group by event_date
 
 ),
 
 final as (
 
     select
-        events.event_count as staged_count,
-        report.event_count as reported_count
-    from events
-    cross join report
-    where events.event_count <> report.event_count
+        staged.event_count as staged_count,
+        reported.event_count as reported_count,
+        coalesce(staged.event_date, reported.event_date) as event_date
+    from staged
+    full outer join reported on staged.event_date = reported.event_date
+    where
+        staged.event_count <> reported.event_count
+        or staged.event_count is null
+        or reported.event_count is null
 
 )
 

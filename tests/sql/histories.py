@@ -1,0 +1,80 @@
+"""What happens to a Postgres between refreshes, by chance of a seed: new, late and repeated rows. No assertion here."""
+
+import random
+from datetime import datetime, timedelta
+
+import psycopg
+
+from tests.integration.archive.sealing import PARTITION, days_ago
+from tests.sql.moments import MOMENTS, Row
+from tests.sql.rows import insert
+
+EVENT_TABLES = ("activity_events", "tracking_events", "tracking_documents")
+APPS = ("DViz", "Speech-to-Code")
+ENDED_DAY = days_ago(3)
+_COLUMNS = """
+    SELECT string_agg(column_name, ', ' ORDER BY ordinal_position) FROM information_schema.columns
+    WHERE table_schema = 'public' AND table_name = %s AND column_name NOT IN ('id', 'event_id', 'xid', 'received_at')
+"""
+
+
+def make_partitions(database: psycopg.Connection) -> None:
+    """Let rows be received on a day that has ended, so that it can be sealed."""
+    for table in EVENT_TABLES:
+        database.execute(PARTITION.format(table=table, day=ENDED_DAY, end=days_ago(2)))
+
+
+def insert_rows(database: psycopg.Connection, chance: random.Random, count: int, **overrides: object) -> None:
+    """Insert rows into each event table, at few moments, so that some days get new rows and others do not."""
+    moments = chance.sample(MOMENTS, 3)
+    for table, make in (("activity_events", _activity), ("tracking_events", _event), ("tracking_documents", _open)):
+        rows = [{**make(chance), "created_at": _near(chance, chance.choice(moments))} for _ in range(count)]
+        insert(database, table, [{**row, **overrides} for row in rows])
+
+
+def repeat_rows(database: psycopg.Connection, chance: random.Random) -> None:
+    """Insert some rows again with the same content: another event, for its id is another."""
+    for table in EVENT_TABLES:
+        [(columns,)] = database.execute(_COLUMNS, [table]).fetchall()
+        some = f"SELECT {columns} FROM {table} ORDER BY md5(id::text || %s) LIMIT 3"
+        database.execute(f"INSERT INTO {table} ({columns}) {some}".encode(), [str(chance.random())])
+
+
+def change_state(database: psycopg.Connection, chance: random.Random) -> None:
+    """Add, correct and delete users: of what days count, nothing may change."""
+    insert(database, "users", [{"id": chance.randrange(10**6), "user_type": "student"} for _ in range(3)])
+    database.execute("UPDATE users SET user_type = 'teacher' WHERE id % 2 = 0")
+    database.execute("DELETE FROM users WHERE id % 3 = 0")
+
+
+def _near(chance: random.Random, moment: datetime) -> datetime:
+    return moment + timedelta(microseconds=chance.choice([0, 1, -1, 10**6, 14 * 60 * 10**6, 3 * 3600 * 10**6]))
+
+
+def _activity(chance: random.Random) -> Row:
+    kinds = ["login", "signup", "app_open", "action"]
+    return {"event_type": chance.choice(kinds), "is_bot": chance.random() < 0.2}
+
+
+def _event(chance: random.Random) -> Row:
+    return {
+        "user_id": chance.choice([None, 1, 2, 3]),
+        "user_type": chance.choice(["student", "teacher", "guest"]),
+        "app_name": chance.choice(APPS),
+        "event_type": chance.choice(["visit", "button"]),
+        "event_name": "open",
+        "session_id": chance.choice([None, "s1", "s2", "s3"]),
+        "is_bot": chance.random() < 0.2,
+    }
+
+
+def _open(chance: random.Random) -> Row:
+    return {
+        "user_id": chance.choice([None, 1, 2, 3]),
+        "user_type": "student",
+        "level_name": "A1",
+        "chapter_name": "Greetings",
+        "document_name": chance.choice(["Hello", "Übung 1"]),
+        "country_code": chance.choice([None, "DE"]),
+        "is_bot": chance.random() < 0.2,
+    }

@@ -1,0 +1,70 @@
+"""Each rule of the event marts, broken once: its check must fail. Days without new rows are held in total alone."""
+
+from collections.abc import Callable
+
+import psycopg
+import pytest
+
+from tests.sql import rows
+from tests.sql.conftest import Models, messages
+
+BREAKS_OF_ALL_TIME = {
+    "assert_activity_days_add_up_to_all_events": """
+        UPDATE marts.rpt_activity_by_day SET signup_count = signup_count + 2 WHERE activity_date = '2024-02-29'
+    """,
+    "assert_days_and_months_count_the_same_logins": """
+        UPDATE marts.rpt_monthly_logins SET login_count = login_count + 1 WHERE month = '2024-02'
+    """,
+    "assert_document_days_add_up_to_all_opens": "DELETE FROM marts.rpt_document_opens WHERE document_name = 'Guests'",
+    "assert_documents_have_the_users_of_each_day": "UPDATE marts.rpt_document_opens SET user_count = 0",
+    "assert_people_and_bots_make_all_events": "DELETE FROM marts.rpt_bot_traffic_daily WHERE app_name = 'Crawled'",
+    "assert_app_months_fit_their_days": "UPDATE marts.rpt_app_usage_monthly SET user_count = 99",
+}
+BREAKS_OF_DAYS = {
+    "assert_activity_days_count_every_human_event": """
+        UPDATE marts.rpt_daily_activity SET action_count = action_count + 1 WHERE activity_date = '2024-02-29'
+    """,
+    "assert_apps_have_the_users_of_each_part": """
+        UPDATE marts.rpt_app_usage_daily SET user_count = 0 WHERE event_date = '2024-02-29'
+    """,
+    "assert_document_days_count_every_human_open": """
+        DELETE FROM marts.rpt_document_opens_daily WHERE open_date = '2024-02-29'
+    """,
+    "assert_event_usage_counts_every_human_event": """
+        UPDATE marts.rpt_event_usage_daily SET event_count = event_count + 1 WHERE event_date = '2024-02-29'
+    """,
+    "assert_no_day_counts_less_than_nothing": """
+        UPDATE marts.rpt_bot_traffic_daily SET event_count = 0 WHERE event_date = '2024-02-29'
+    """,
+    "unique_key_int_user_days_event_date__app_name__user_id": """
+        INSERT INTO intermediate.int_user_days FROM intermediate.int_user_days WHERE event_date = '2024-02-29'
+    """,
+}
+
+
+@pytest.fixture(scope="module")
+def broken(make_models: Callable[[], Models], module_database: psycopg.Connection) -> Models:
+    rows.insert_all(module_database)
+    models = make_models()
+    models.copy_raw(module_database)
+    models.build(as_of=rows.AS_OF.isoformat())
+    for statement in (BREAKS_OF_ALL_TIME | BREAKS_OF_DAYS).values():
+        models.execute(statement)
+    models.execute("CREATE SCHEMA meta; CREATE TABLE meta.touched (table_name VARCHAR, quarter_hour TIMESTAMPTZ)")
+    return models
+
+
+@pytest.mark.parametrize(
+    ("touched", "caught"),
+    [
+        ("NULL", BREAKS_OF_ALL_TIME | BREAKS_OF_DAYS),
+        ("'2024-02-29 12:00:00Z'", BREAKS_OF_ALL_TIME | BREAKS_OF_DAYS),
+        ("'2024-02-28 12:00:00Z'", BREAKS_OF_ALL_TIME),
+    ],
+    ids=["all", "that-day", "another-day"],
+)
+def test_broken_rule_fails_where_rows_are_new(broken: Models, touched: str, caught: dict[str, str]) -> None:
+    broken.execute("DELETE FROM meta.touched")
+    broken.execute(f"INSERT INTO meta.touched VALUES ('*', {touched})")
+    result = broken.dbt("test", "--select", *BREAKS_OF_ALL_TIME, *BREAKS_OF_DAYS)
+    assert set(messages(result)) == set(caught)
