@@ -84,6 +84,9 @@ def setting(minutes: str) -> list[Row]:
     return [{"setting_key": TIMEOUT, "setting_value": minutes}]
 
 
+LIVE = {"user_type": "student", "app_name": "DViz", "country_code": None}
+
+
 def _nothing(_: Stage) -> World:
     return {}
 
@@ -98,6 +101,24 @@ def _heartbeats_around_five_and_thirty_minutes(stage: Stage) -> World:
         "accounts": [{"id": UUID(int=number)} for number, _ in enumerate(moments)],
         "user_heartbeats": [{"user_id": UUID(int=number), "last_seen_at": at} for number, at in enumerate(moments)],
         "visitor_sessions": _numbered([{"first_seen_at": at, "last_seen_at": at} for at in moments]),
+        "tracking_live_sessions": _numbered([{**LIVE, "user_id": 1, "last_heartbeat": at} for at in moments]),
+    }
+
+
+def _sessions_live_in_the_same_microsecond(stage: Stage) -> World:
+    begin = stage.as_of - timedelta(minutes=5)
+    heartbeats = [begin, begin, begin - TICK]
+    rows = [{**LIVE, "user_id": user, "last_heartbeat": at} for user, at in enumerate(heartbeats)]
+    return {"tracking_live_sessions": _numbered(rows)}
+
+
+def _balances_without_logs_and_logs_without_balances(stage: Stage) -> World:
+    log = {"created_at": stage.as_of}
+    return {
+        "user_points": [{"user_id": 1, "points": 7}, {"user_id": 5, "points": 0}],
+        "user_credits": [{"user_id": 2, "credits": 7}, {"user_id": 5, "credits": 0}],
+        "user_point_logs": [{**log, "user_id": 3, "action": "redeem", "points": 2_147_483_647}] * 3,
+        "user_credit_logs": [{**log, "user_id": 4, "credits_added": -3, "points_consumed": 0}],
     }
 
 
@@ -134,6 +155,8 @@ NAMED: dict[str, Callable[[Stage], World]] = {
         _nothing,
         _one_account_alone,
         _heartbeats_around_five_and_thirty_minutes,
+        _sessions_live_in_the_same_microsecond,
+        _balances_without_logs_and_logs_without_balances,
         _one_organization_with_all_kinds_of_subscriptions,
         _one_active_status_past_its_end,
         _subscriptions_of_the_end_of_time,
