@@ -1,4 +1,4 @@
-.PHONY: install demo test check bench drill format lock
+.PHONY: install demo test check docs bench drill format lock
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -33,6 +33,9 @@ check: install ## format, lint, types, imports, SQL lint
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/sqlfluff lint --processes 2 transforms
+
+docs: install ## the models as a site with their lineage, and docs/data-dictionary.md; prints where both are
+	$(BIN)/python -m pipelines.docs
 
 bench: install ## the figures that are worth knowing, measured here
 	$(BIN)/python -m benchmarks

@@ -134,19 +134,18 @@ def build_empty(project: ParsedProject, dbt_folder: Path) -> None:
 
     Raises BuildFailed.
     """
-    outcome = _invoke(["run"], dbt_folder, dbt_folder / "target", project.transforms, project.for_dbt())
-    _require(outcome)
+    _require(_invoke(["run"], dbt_folder, dbt_folder / "target", project.transforms, project.for_dbt()))
 
 
 def make_site(project: ParsedProject, dbt_folder: Path) -> Path:
-    """Return dbt's documentation of the models that were built: one HTML file, with the lineage in it.
+    """Return dbt's documentation of the models that were built last: one HTML file, with lineage and SQL in it.
 
     Raises BuildFailed.
     """
-    target = dbt_folder / "site"
-    outcome = _invoke(["docs", "generate", "--static"], dbt_folder, target, project.transforms, project.for_dbt())
-    _require(outcome)
-    return target / "static_index.html"
+    # building left the compiled SQL where this looks for it: no need to compile again
+    arguments = ["docs", "generate", "--static", "--no-compile"]
+    _require(_invoke(arguments, dbt_folder, dbt_folder / "target", project.transforms, project.for_dbt()))
+    return dbt_folder / "target" / "static_index.html"
 
 
 def without_heading(message: str) -> str:

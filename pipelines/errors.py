@@ -39,6 +39,13 @@ class BuildFailed(PipelineError):
         self.reason = reason
 
 
+class GrainUnsaid(PipelineError):
+    """{table} does not say what a row of it is (write "One row per …" into its description, then run `make docs`)"""
+
+    def __init__(self, table: str) -> None:
+        self.table = table
+
+
 class RefreshFailed(PipelineError):
     """the refresh failed at {step}: {reason}; the published file is as it was"""
 
