@@ -52,6 +52,7 @@ def tracking_events() -> list[Row]:
             country_code=chosen.choice([None, "DE", "IN"]),
             os=chosen.choice([None, "Android"]),
             device_type=chosen.choice([None, "mobile", "desktop"]),
+            session_id=chosen.choice([None, "s1", "s2", "s3"]),
             created_at=chosen.choice(MOMENTS[:9]),
             is_bot=chosen.random() < 0.2,
         )
@@ -108,6 +109,7 @@ def _an_event(**overrides: object) -> Row:
         "country_code": "DE",
         "os": None,
         "device_type": None,
+        "session_id": None,
         "created_at": AS_OF,
         "is_bot": False,
         **overrides,
