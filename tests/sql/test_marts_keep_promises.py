@@ -139,20 +139,6 @@ PROMISED = {
         "user_count": COUNT,
         "session_count": COUNT,
     },
-    "rpt_app_usage_daily": {
-        "event_date": DAY,
-        "app_name": TEXT,
-        "event_count": COUNT,
-        "user_count": COUNT,
-        "session_count": COUNT,
-    },
-    "rpt_app_usage_monthly": {
-        "month": TEXT,
-        "app_name": TEXT,
-        "event_count": COUNT,
-        "user_count": COUNT,
-        "session_count": COUNT,
-    },
     "rpt_bot_traffic_daily": {"event_date": DAY, "app_name": TEXT, "event_count": COUNT},
     "rpt_document_opens": {
         "app_name": TEXT,
