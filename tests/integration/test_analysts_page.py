@@ -18,7 +18,7 @@ from warehouse.publish import publish
 
 ROOT = Path(__file__).parents[2]
 SNIPPETS = re.findall(r"^```(\w+)\n(.*?)^```$", (ROOT / "docs" / "analysts.md").read_text(), re.MULTILINE | re.DOTALL)
-VALUES = {"DATE": "DATE '2026-01-01'", "TIMESTAMPTZ": "now()", "VARCHAR": "'2026-01'"}
+VALUES = {"DATE": "DATE '2026-01-01'", "TIMESTAMPTZ": "now()", "VARCHAR": "'2026-01'", "UUID": "uuid()"}
 
 
 def snippets(language: str) -> list[str]:
