@@ -16,12 +16,12 @@ from warehouse.publish import publish
 MARTS = """
     CREATE SCHEMA marts;
     CREATE TABLE marts.rpt_live_users AS
-    SELECT TIMESTAMPTZ '2026-01-01 00:00Z' AS observed_at, 'DViz' AS app_name, NULL::VARCHAR AS country_code,
+    SELECT TIMESTAMPTZ '2026-01-01 00:00:00+00' AS observed_at, 'DViz' AS app_name, NULL::VARCHAR AS country_code,
         'student' AS user_type, 3::BIGINT AS live_user_count;
     CREATE TABLE marts.dim_subscriptions AS
-    SELECT subscription_id, plan, 'active' AS status, TIMESTAMPTZ '2027-01-01 00:00Z' AS ends_at,
-        ('2026-01-0' || valid_from || ' 00:00Z')::TIMESTAMPTZ AS valid_from,
-        ('2026-01-0' || valid_to || ' 00:00Z')::TIMESTAMPTZ AS valid_to, valid_to IS NULL AS is_current
+    SELECT subscription_id, plan, 'active' AS status, TIMESTAMPTZ '2027-01-01 00:00:00+00' AS ends_at,
+        ('2026-01-0' || valid_from || ' 00:00:00+00')::TIMESTAMPTZ AS valid_from,
+        ('2026-01-0' || valid_to || ' 00:00:00+00')::TIMESTAMPTZ AS valid_to, valid_to IS NULL AS is_current
     FROM (VALUES (1, 'free', 1, 2), (1, 'pro', 2, 3), (1, 'team', 5, NULL), (2, 'pro', 1, 4))
         AS versions (subscription_id, plan, valid_from, valid_to)
 """
