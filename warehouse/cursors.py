@@ -7,6 +7,7 @@ import duckdb
 from warehouse.errors import OtherDatabase, SnapshotWentBack
 from warehouse.postgres import Snapshot, snapshot_xmax
 from warehouse.queries import duckdb_query
+from warehouse.stops import require_no_stop
 
 
 @dataclass(frozen=True)
@@ -19,17 +20,23 @@ class Cursor:
 
 
 def read_cursors(warehouse: duckdb.DuckDBPyConnection) -> dict[str, Cursor]:
-    """Read the cursor of each table that was ever loaded."""
+    """Read the cursor of each table that was ever loaded. Raises StillStopped where nothing may go on from there."""
+    require_no_stop(warehouse)
     return {table: Cursor(*rest) for table, *rest in warehouse.execute(duckdb_query("cursors")).fetchall()}
 
 
 def save_cursor(warehouse: duckdb.DuckDBPyConnection, table_name: str, snapshot: Snapshot) -> None:
     """Move a table's cursor, in the transaction that writes the rows."""
-    warehouse.execute(duckdb_query("delete_cursor"), [table_name])
+    delete_cursor(warehouse, table_name)
     warehouse.execute(
         duckdb_query("insert_cursor"),
         [table_name, snapshot.text, snapshot.system_identifier, snapshot.database_oid],
     )
+
+
+def delete_cursor(warehouse: duckdb.DuckDBPyConnection, table_name: str) -> None:
+    """Let the next load take all of a table anew, in the caller's transaction."""
+    warehouse.execute(duckdb_query("delete_cursor"), [table_name])
 
 
 def require_same_history(cursors: dict[str, Cursor], snapshot: Snapshot) -> None:

@@ -15,6 +15,8 @@ import duckdb
 
 from warehouse.archive.adopt import adopt_sealed_files, delete_sealed_rows
 from warehouse.archive.days import mark_ended_day
+from warehouse.archive.folder import archive_folder
+from warehouse.archive.manifest import known_files
 from warehouse.columns import (
     Columns,
     declared_columns,
@@ -24,6 +26,7 @@ from warehouse.columns import (
     require_current_file,
     require_same_columns,
 )
+from warehouse.comparison import require_same_rows, save_incarnation, unproved_incarnations
 from warehouse.connection import open_warehouse, transaction
 from warehouse.cursors import Cursor, read_cursors, require_same_history, save_cursor
 from warehouse.errors import LoadFailed, one_line
@@ -33,6 +36,7 @@ from warehouse.postgres import Snapshot, open_snapshot
 from warehouse.queries import duckdb_query, raw_tables_ddl
 from warehouse.restored import adopt_restored_rows, require_no_future_rows
 from warehouse.standing import require_no_detached_rows, require_same_kinds, require_stamped
+from warehouse.stops import forget_stops, noted_stops
 from warehouse.tables import TABLES, Table
 from warehouse.touched import touch_new_rows, touch_table
 from warehouse.writer import writer_lock
@@ -64,31 +68,48 @@ def load(
     """Bring every raw table up to one moment of Postgres; killed at any point, the next load makes it good.
 
     `full` takes everything anew, one table per transaction, and accepts another or a restored database.
-    `compare_keys` also deletes state rows that Postgres no longer has. Another writer is waited for at most
-    `wait_seconds`. Raises a WarehouseError: WriterBusy,
-    PostgresUnreachable, or what stands between the two sides and what to do about it.
+    `compare_keys` also deletes state rows that Postgres no longer has, and proves all tables equal; so does the first
+    load after a start of Postgres. Another writer is waited for at most `wait_seconds`. Raises a WarehouseError:
+    WriterBusy, PostgresUnreachable, or what stands between the two sides and what to do about it. An OtherPast is
+    raised again by every load and seal until a full load has ended.
     """
     with writer_lock(warehouse_path, wait_seconds, purpose="load"):
         if full:
             adopt_restored_rows(database_url, [table.name for table in TABLES])
-        with open_snapshot(database_url) as snapshot, open_warehouse(warehouse_path) as warehouse:
+        with (
+            open_snapshot(database_url) as snapshot,
+            open_warehouse(warehouse_path) as warehouse,
+            noted_stops(warehouse),
+        ):
             # rows arrive on two connections, in no order worth keeping; kept, each would wait for the other
             warehouse.execute("SET preserve_insertion_order = false")
             declared = declared_columns()
             cursors = _require_fit(snapshot, warehouse, warehouse_path, declared, full)
+            archive = archive_folder(warehouse_path)
             if full:
-                adopt_sealed_files(warehouse)
+                adopt_sealed_files(warehouse, archive)
+            require_no_detached_rows(snapshot, cursors, known_files(warehouse))
             mark_ended_day(warehouse, snapshot)
             waiting = held_back(snapshot.fetch)
-            return [
+            unproved = unproved_incarnations(warehouse, snapshot, every_table=compare_keys)
+            loads = [
                 replace(
                     _load_table(
-                        warehouse, snapshot, table, declared[table.name], cursors.get(table.name), compare_keys
+                        warehouse,
+                        snapshot,
+                        archive,
+                        table,
+                        declared[table.name],
+                        cursors.get(table.name),
+                        unproved.get(table.name),
                     ),
                     held_back=waiting.get(table.name, ()),
                 )
                 for table in TABLES
             ]
+            if full:
+                forget_stops(warehouse)
+            return loads
 
 
 def _require_fit(
@@ -104,28 +125,30 @@ def _require_fit(
         require_same_history(cursors, snapshot)
     require_stamped(snapshot)
     require_no_future_rows(snapshot, [table.name for table in TABLES])
-    require_no_detached_rows(snapshot, cursors, warehouse)
     return cursors
 
 
 def _load_table(
     warehouse: duckdb.DuckDBPyConnection,
     snapshot: Snapshot,
+    archive: Path,
     table: Table,
     columns: dict[str, str],
     cursor: Cursor | None,
-    compare_keys: bool,
+    unproved: str | None,
 ) -> TableLoad:
     started = time.perf_counter()
     try:
         with transaction(warehouse):
             if cursor is None:
-                loaded = _take_everything(warehouse, snapshot, table, columns)
+                loaded = _take_everything(warehouse, snapshot, archive, table, columns)
             else:
                 loaded = _take_difference(warehouse, snapshot, table, columns, cursor)
             deleted = 0
-            if compare_keys and table.kind == "state":
-                deleted = _delete_absent_keys(warehouse, snapshot, table, columns)
+            if unproved is not None:
+                if cursor is not None:
+                    deleted = _compare(warehouse, snapshot, table, columns)
+                save_incarnation(warehouse, table.name, unproved)
             save_cursor(warehouse, table.name, snapshot)
     except (duckdb.Error, adbc_driver_manager.Error) as error:
         raise LoadFailed(table.name, one_line(error)) from error
@@ -134,7 +157,7 @@ def _load_table(
 
 
 def _take_everything(
-    warehouse: duckdb.DuckDBPyConnection, snapshot: Snapshot, table: Table, columns: dict[str, str]
+    warehouse: duckdb.DuckDBPyConnection, snapshot: Snapshot, archive: Path, table: Table, columns: dict[str, str]
 ) -> int:
     """Make the table anew, so that one of an older footfall gets today's columns."""
     warehouse.execute(duckdb_query("drop_raw_table").format(table=table.name))
@@ -144,7 +167,7 @@ def _take_everything(
     queries = everything(snapshot, table, columns)
     loaded = _receive(warehouse, snapshot, queries, "append_rows", table, columns) if queries else 0
     if table.kind == "event":
-        delete_sealed_rows(warehouse, table.name)
+        delete_sealed_rows(warehouse, archive, table.name)
     return loaded
 
 
@@ -166,6 +189,13 @@ def _take_difference(
     warehouse.execute(duckdb_query("insert_staged_rows").format(table=table.name, columns=", ".join(columns)))
     _run(warehouse, "drop_staged", table)
     return loaded
+
+
+def _compare(warehouse: duckdb.DuckDBPyConnection, snapshot: Snapshot, table: Table, columns: dict[str, str]) -> int:
+    """Prove the table equal to Postgres, after state rows have gone that it deleted; return how many went."""
+    deleted = _delete_absent_keys(warehouse, snapshot, table, columns) if table.kind == "state" else 0
+    require_same_rows(warehouse, snapshot, table, columns)
+    return deleted
 
 
 def _delete_absent_keys(

@@ -3,15 +3,16 @@
 Each of these would make rows stay behind without a word, where a missing column (`warehouse.columns`) is noticed.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-import duckdb
 from psycopg import sql
 
+from warehouse.archive.sealed_file import SealedFile
 from warehouse.cursors import Cursor
 from warehouse.errors import PartitionDetached, TableOfAnotherKind, XidNotKept
 from warehouse.postgres import Snapshot
-from warehouse.queries import duckdb_query, postgres_query
+from warehouse.queries import filled_postgres_query
 from warehouse.tables import TABLES
 
 PARTITIONED = [table.name for table in TABLES if table.kind == "event"]
@@ -29,51 +30,49 @@ KINDS = {
 def require_same_kinds(snapshot: Snapshot) -> None:
     """Hold each table to its kind; one that is not there is not looked at. Raises TableOfAnotherKind."""
     wanted = {table.name: "p" if table.name in PARTITIONED else "r" for table in TABLES}
-    for name, kind in snapshot.fetch(_filled("kinds", names=sql.Literal(list(wanted)))):
+    for name, kind in snapshot.fetch(filled_postgres_query("kinds", names=sql.Literal(list(wanted)))):
         if kind != wanted[name]:
             raise TableOfAnotherKind(name, KINDS.get(kind, "something else"), KINDS[wanted[name]])
 
 
 def require_stamped(snapshot: Snapshot) -> None:
     """Hold each table to writing down the xid of its changes. Raises XidNotKept."""
-    query = _filled("unstamped", by_default=sql.Literal(STAMPED_BY_DEFAULT), by_trigger=sql.Literal(STAMPED_BY_TRIGGER))
+    query = filled_postgres_query(
+        "unstamped", by_default=sql.Literal(STAMPED_BY_DEFAULT), by_trigger=sql.Literal(STAMPED_BY_TRIGGER)
+    )
     if unstamped := [name for (name,) in snapshot.fetch(query)]:
         raise XidNotKept(", ".join(unstamped))
 
 
-def require_no_detached_rows(
-    snapshot: Snapshot, cursors: dict[str, Cursor], warehouse: duckdb.DuckDBPyConnection
-) -> None:
-    """Hold partitions that were detached to having nothing that is not loaded or sealed. Raises PartitionDetached.
+def require_no_detached_rows(snapshot: Snapshot, cursors: dict[str, Cursor], sealed: Sequence[SealedFile]) -> None:
+    """Hold partitions that were detached to having nothing that is not loaded, or in the files of their day.
 
-    To expire a day is to detach its partition and then to drop it, and a killed expiry leaves one detached.
+    To expire a day is to detach its partition and then to drop it, and a killed expiry leaves one detached. Raises
+    PartitionDetached.
     """
-    for parent, partition, is_pending in snapshot.fetch(_filled("detached", names=sql.Literal(PARTITIONED))):
+    for parent, partition, is_pending in snapshot.fetch(
+        filled_postgres_query("detached", names=sql.Literal(PARTITIONED))
+    ):
         first_at = datetime.strptime(partition[-8:], "%Y%m%d")  # noqa: DTZ007 (a day, not a moment)
         cursor = cursors.get(parent)
-        if cursor is None and _is_sealed(warehouse, parent, f"{first_at:%Y-%m-%d}"):
-            continue
-        if snapshot.fetch(_filled("any_row", query=sql.SQL(_not_loaded(snapshot, partition, cursor)))) == [(True,)]:
+        of_day = [file for file in sealed if file.table_name == parent and file.day == first_at.date()]
+        sealed_count = sum(file.row_count for file in of_day) if cursor is None else 0
+        [(count,)] = snapshot.fetch(
+            filled_postgres_query("row_count", query=sql.SQL(_not_loaded(snapshot, partition, cursor)))
+        )
+        if count > sealed_count:
             raise PartitionDetached(parent, partition, _attach(parent, partition, first_at, is_pending))
-
-
-def _is_sealed(warehouse: duckdb.DuckDBPyConnection, table: str, day: str) -> bool:
-    return warehouse.execute(duckdb_query("sealed_day"), [f"%{table}/received_date={day}/%"]).fetchone() == (True,)
 
 
 def _not_loaded(snapshot: Snapshot, partition: str, cursor: Cursor | None) -> str:
     table = sql.Identifier(partition)
     if cursor is None:
-        return _filled("keys", columns=sql.SQL("1"), table=table)
+        return filled_postgres_query("keys", columns=sql.SQL("1"), table=table)
     prev, cur = sql.Literal(cursor.snapshot), sql.Literal(snapshot.text)
-    return _filled("difference", columns=sql.SQL("1"), table=table, prev=prev, cur=cur)
+    return filled_postgres_query("difference", columns=sql.SQL("1"), table=table, prev=prev, cur=cur)
 
 
 def _attach(parent: str, partition: str, first_at: datetime, is_pending: bool) -> str:
     finalize = f"ALTER TABLE {parent} DETACH PARTITION {partition} FINALIZE; " if is_pending else ""
     first, end = (f"'{at:%Y-%m-%d} 00:00:00+00'" for at in (first_at, first_at + timedelta(days=1)))
     return f"{finalize}ALTER TABLE {parent} ATTACH PARTITION {partition} FOR VALUES FROM ({first}) TO ({end})"
-
-
-def _filled(name: str, **parts: sql.Composable) -> str:
-    return sql.SQL(postgres_query(name)).format(**parts).as_string()

@@ -8,24 +8,27 @@ from pathlib import Path
 
 import duckdb
 
-from warehouse.archive.errors import ManifestDiffers
+from warehouse.archive.errors import FilesNotNamed, ManifestDiffers
 from warehouse.archive.fingerprint import day_bounds
-from warehouse.archive.folder import archive_of
+from warehouse.archive.folder import unnamed_parts
 from warehouse.archive.manifest import MANIFEST, add_file, complete_manifest, known_files, known_lines, read_manifest
 from warehouse.archive.sealed_file import SealedFile
 from warehouse.archive.sources import path_list, require_content, require_sealed_files
 from warehouse.connection import transaction
+from warehouse.cursors import delete_cursor
 from warehouse.queries import archive_query
 from warehouse.tables import TABLES
 
 
-def adopt_sealed_files(warehouse: duckdb.DuckDBPyConnection) -> None:
+def adopt_sealed_files(warehouse: duckdb.DuckDBPyConnection, archive: Path) -> None:
     """Let the warehouse know all files of the manifest, after reading them; before everything is loaded anew.
 
-    Raises SealedFileDamaged, ManifestDamaged, ManifestDiffers, and then nothing has changed.
+    Raises SealedFileDamaged, ManifestDamaged, ManifestDiffers, FilesNotNamed, and then nothing has changed.
     """
-    archive, known = archive_of(warehouse), known_files(warehouse)
+    known = known_files(warehouse)
     found = read_manifest(archive)
+    if unnamed := unnamed_parts(archive, [file.path for file in [*known, *found]]):
+        raise FilesNotNamed(archive / MANIFEST, unnamed)
     if len(found) > len(known):
         if found[: len(known)] != known:
             raise ManifestDiffers(archive / MANIFEST)
@@ -34,12 +37,12 @@ def adopt_sealed_files(warehouse: duckdb.DuckDBPyConnection) -> None:
     require_sealed_files(warehouse, archive)
 
 
-def delete_sealed_rows(warehouse: duckdb.DuckDBPyConnection, table_name: str) -> int:
+def delete_sealed_rows(warehouse: duckdb.DuckDBPyConnection, archive: Path, table_name: str) -> int:
     """Delete the hot rows that a sealed file of their day has too, where they were loaded; return how many.
 
     One day at a time, so that no more than a day's keys are in memory.
     """
-    archive, deleted = archive_of(warehouse), 0
+    deleted = 0
     files = known_files(warehouse, table_name)
     last_day = max((file.day for file in files), default=None)
     hot_days = warehouse.execute(archive_query("hot_days").format(table=table_name), [last_day]).fetchall()
@@ -61,4 +64,6 @@ def _adopt(warehouse: duckdb.DuckDBPyConnection, archive: Path, files: list[Seal
             add_file(warehouse, file, (archive / file.path).stat().st_mtime_ns)
         for table in TABLES:
             if table.kind == "event":
-                delete_sealed_rows(warehouse, table.name)
+                delete_sealed_rows(warehouse, archive, table.name)
+                # what was loaded up to there came from before these files: only all of it, loaded anew, is right
+                delete_cursor(warehouse, table.name)

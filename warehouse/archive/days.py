@@ -23,13 +23,15 @@ KEEP_MARKS_DAYS = 7
 def mark_ended_day(warehouse: duckdb.DuckDBPyConnection, snapshot: Snapshot) -> None:
     """Mark the day that ended last, and with it all before, unless it is marked already; once a day it takes an xid.
 
-    The day is that of Postgres's clock, not of this machine's.
+    The day is that of Postgres's clock, not of this machine's. Where the clock once was ahead, what it marked then is
+    forgotten: such a mark would have every later day sealed while rows still come in.
     """
-    [(ended,)] = snapshot.fetch(archive_query("ended_day").format(grace_minutes=GRACE_MINUTES))
+    [(ended,)] = snapshot.fetch(archive_query("ended_day").format(grace_minutes=GRACE_MINUTES), "tell its time")
+    warehouse.execute(archive_query("delete_later_day_marks"), [ended])
     mark = [ended, snapshot.system_identifier, snapshot.database_oid]
     if warehouse.execute(archive_query("day_mark"), mark).fetchone():
         return
-    [(xid,)] = snapshot.fetch(archive_query("fresh_xid"))
+    [(xid,)] = snapshot.fetch(archive_query("fresh_xid"), "give out a transaction id")
     warehouse.execute(archive_query("insert_day_mark"), [*mark, int(xid)])
     warehouse.execute(archive_query("delete_old_day_marks"), [date.fromisoformat(ended) - timedelta(KEEP_MARKS_DAYS)])
 

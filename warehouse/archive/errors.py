@@ -53,6 +53,14 @@ class ManifestDiffers(ArchiveError):
         self.manifest = manifest
 
 
+class FilesNotNamed(ArchiveError):
+    """{manifest} does not name {files}: lines of it are missing, and their rows would be too (put back the manifest of the same age, or move these files out of the archive if their rows are elsewhere)"""  # noqa: E501
+
+    def __init__(self, manifest: Path, files: Sequence[str]) -> None:
+        some = ", ".join(files[:3])
+        self.manifest, self.files = manifest, f"{some} and {len(files) - 3} more" if len(files) > 3 else some
+
+
 class ManifestDamaged(ArchiveError):
     """{manifest}, line {line_number}: {fault} (put it back from a backup, see `footfall archive verify`)"""
 

@@ -34,7 +34,7 @@ def hot_fingerprint(
     warehouse: duckdb.DuckDBPyConnection, table_name: str, day: date, columns: Mapping[str, str]
 ) -> Fingerprint:
     """Compute it over the hot rows of a day."""
-    query = archive_query("hot_fingerprint").format(table=table_name, text=_duckdb_text(columns), **day_bounds(day))
+    query = archive_query("hot_fingerprint").format(table=table_name, text=duckdb_text(columns), **day_bounds(day))
     row_count, digest = warehouse.execute(query).fetchall()[0]
     return Fingerprint(row_count, digest)
 
@@ -47,11 +47,11 @@ def postgres_fingerprint(
     query = sql.SQL(archive_query("postgres_fingerprint")).format(
         table=sql.Identifier(table_name),
         columns=sql.SQL(", ".join(selected(column, kind) for column, kind in columns.items())),
-        text=sql.SQL(_postgres_text(columns)),
+        text=sql.SQL(postgres_text(columns)),
         loaded=sql.Literal(loaded),
         **bounds,
     )
-    [(row_count, digest)] = snapshot.fetch(query.as_string())
+    [(row_count, digest)] = snapshot.fetch(query.as_string(), f"add up {table_name} of {day}")
     return Fingerprint(row_count, int(digest))
 
 
@@ -63,7 +63,7 @@ def file_fingerprint(path: Path, columns: Mapping[str, str]) -> tuple[Fingerprin
     found, spans = Fingerprint(0, 0), pl.DataFrame()
     frames = pl.scan_parquet(path)
     row_count = frames.select(pl.len()).collect().item()
-    query = archive_query("frame_fingerprint").format(text=_duckdb_text(columns))
+    query = archive_query("frame_fingerprint").format(text=duckdb_text(columns))
     with duckdb.connect() as engine:
         engine.execute("SET TimeZone = 'UTC'")
         for offset in range(0, row_count, ROW_GROUP_ROWS):
@@ -85,7 +85,8 @@ def _span(frame: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _duckdb_text(columns: Mapping[str, str]) -> str:
+def duckdb_text(columns: Mapping[str, str]) -> str:
+    """Write the SQL of a row's text on DuckDB."""
     items = (f"coalesce({_duckdb_item(column, kind)}, chr(30))" for column, kind in _hashed(columns).items())
     return f"concat_ws(chr(31), {', '.join(items)})"
 
@@ -97,7 +98,8 @@ def _duckdb_item(column: str, kind: str) -> str:
     return f"{column}::UUID::VARCHAR" if kind == RAW_TYPES["uuid"] else f"{column}::VARCHAR"
 
 
-def _postgres_text(columns: Mapping[str, str]) -> str:
+def postgres_text(columns: Mapping[str, str]) -> str:
+    """Write the same on Postgres, over what `selected` makes of the columns."""
     items = (f"coalesce({_postgres_item(column, kind)}, chr(30))" for column, kind in _hashed(columns).items())
     return f"concat_ws(chr(31), {', '.join(items)})"
 

@@ -2,13 +2,9 @@
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
-from datetime import date
+from collections.abc import Iterable
+from datetime import UTC, date, datetime
 from pathlib import Path
-
-import duckdb
-
-from warehouse.queries import archive_query
 
 NOT_IN_PLACE_YET = ".new"
 
@@ -16,12 +12,6 @@ NOT_IN_PLACE_YET = ".new"
 def archive_folder(warehouse_path: Path) -> Path:
     """Return `archive` of the home folder that holds `warehouse/warehouse.duckdb`."""
     return warehouse_path.absolute().parent.parent / "archive"
-
-
-def archive_of(warehouse: duckdb.DuckDBPyConnection) -> Path:
-    """Return the archive folder that belongs to an open warehouse file."""
-    [(path,)] = warehouse.execute(archive_query("warehouse_path")).fetchall()
-    return archive_folder(Path(path))
 
 
 def part_path(table_name: str, day: date, part: int) -> str:
@@ -61,13 +51,21 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def files_besides(archive: Path, named: Iterable[str]) -> Iterator[str]:
-    """Find the files that `named` does not name, as paths relative to the archive folder."""
+def unnamed_parts(archive: Path, named: Iterable[str]) -> list[str]:
+    """Find the whole files that `named` does not name, as paths relative to the archive folder.
+
+    A seal that was stopped just before its commit leaves one, and a manifest that lost lines leaves many.
+    """
     known = set(named)
-    for path in sorted(archive.rglob("*")):
-        relative = path.relative_to(archive).as_posix()
-        if path.is_file() and relative not in known:
-            yield relative
+    found = (path.relative_to(archive).as_posix() for path in archive.rglob("part-*.parquet"))
+    return sorted(path for path in found if path not in known)
+
+
+def set_aside(path: Path) -> None:
+    """Give a file that nothing names a name that nothing takes for a part's; it may be all that is left of a day."""
+    aside = path.with_name(f"{path.name}.unnamed-{datetime.now(UTC):%Y%m%dT%H%M%S%f}")
+    path.rename(aside)
+    _fsync(path.parent)
 
 
 def _fsync(path: Path) -> None:

@@ -39,9 +39,9 @@ def add_file(warehouse: duckdb.DuckDBPyConnection, file: SealedFile, modified_ns
 
 
 def manifest_lines(archive: Path) -> list[str]:
-    """Read the mirror; none where there is none."""
+    """Read the mirror; none where there is none. Bytes that are no text stay in it: each line's hash speaks of them."""
     try:
-        return (archive / MANIFEST).read_text(encoding="utf-8").splitlines()
+        return (archive / MANIFEST).read_text(encoding="utf-8", errors="surrogateescape").splitlines()
     except FileNotFoundError:
         return []
 

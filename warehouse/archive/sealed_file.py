@@ -60,7 +60,7 @@ class SealedFile:
     @property
     def hash(self) -> str:
         """What the next line carries as `previous_hash`."""
-        return hashlib.sha256(_json(self._fields()).encode()).hexdigest()
+        return hashlib.sha256(_json(self._fields()).encode(errors="surrogateescape")).hexdigest()
 
     def line(self) -> str:
         """Return the manifest's line: all fields and, last, their hash."""

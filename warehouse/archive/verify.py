@@ -1,6 +1,6 @@
 """Reads every sealed file and holds it to the manifest, and the manifest to itself. Needs no warehouse file.
 
-It may run beside a refresh or a seal: a file that is being sealed is only one that no line names yet.
+It may run beside a refresh or a seal; but a file that is being sealed is one that no line names yet.
 """
 
 from collections.abc import Iterator
@@ -10,13 +10,16 @@ from pathlib import Path
 import polars as pl
 
 from warehouse.archive.fingerprint import file_fingerprint
-from warehouse.archive.folder import files_besides, sha256_of
+from warehouse.archive.folder import sha256_of, unnamed_parts
 from warehouse.archive.manifest import MANIFEST, manifest_lines
 from warehouse.archive.sealed_file import NO_LINE_BEFORE, SealedFile, from_foreign_line
 from warehouse.archive.sources import size_fault
 from warehouse.errors import one_line
 
 RESTORE = "put it back from a backup"
+NOT_NAMED = (
+    "do not delete it; if the next refresh does not name it, lines are lost: put back the manifest from a backup"
+)
 
 
 @dataclass(frozen=True)
@@ -45,10 +48,11 @@ def verify_files(archive: Path) -> Iterator[Finding]:
             yield _verified(archive, file)
 
 
-def unnamed_files(archive: Path) -> list[str]:
-    """Return files that no line names, relative to the archive; nothing reads them."""
+def unnamed_files(archive: Path) -> Iterator[Finding]:
+    """Yield a finding for each part that no line names; the caller sees to it that no seal is under way."""
     named = [file.path for file, _ in _lines(archive) if file is not None]
-    return list(files_besides(archive, [MANIFEST, *named]))
+    for path in unnamed_parts(archive, named):
+        yield Finding(path, f"is in no line of {MANIFEST}", NOT_NAMED)
 
 
 def _lines(archive: Path) -> Iterator[tuple[SealedFile | None, Finding | None]]:

@@ -1,8 +1,5 @@
 -- Queries about sealed days, on DuckDB but where the name says Postgres. {…} are names of our own, quoted by the caller.
 
--- warehouse_path --
-SELECT path FROM duckdb_databases() WHERE database_name = current_database()
-
 -- sealed_lines --
 -- Which files are sealed below this folder, in the order of sealing?
 SELECT manifest_line FROM meta.sealed_files WHERE starts_with(path, ?) ORDER BY position
@@ -34,6 +31,9 @@ INSERT INTO meta.day_marks (ended_date, system_identifier, database_oid, xid) VA
 
 -- delete_old_day_marks --
 DELETE FROM meta.day_marks WHERE ended_date < ?
+
+-- delete_later_day_marks --
+DELETE FROM meta.day_marks WHERE ended_date > ?
 
 -- last_closed_day --
 -- Which is the last day whose mark has been reached by a snapshot of this xmin, of this database?

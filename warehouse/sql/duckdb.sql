@@ -11,10 +11,6 @@ ORDER BY table_name, column_index
 -- How far is each table loaded?
 SELECT table_name, snapshot, system_identifier, database_oid FROM meta.load_cursors
 
--- sealed_day --
--- Is there a sealed file of this day?
-SELECT count(*) > 0 FROM meta.sealed_files WHERE path LIKE ?
-
 -- delete_cursor --
 DELETE FROM meta.load_cursors WHERE table_name = ?
 

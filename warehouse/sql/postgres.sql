@@ -29,7 +29,7 @@ JOIN pg_type AS t ON t.oid = a.atttypid
 WHERE c.relnamespace = 'public'::regnamespace
     AND c.relkind IN ('r', 'p')
     AND NOT c.relispartition
-    AND c.relname !~ '_p[0-9]+$'
+    AND c.relname !~ '_p[0-9]{8}$'
     AND EXISTS (
         SELECT FROM pg_attribute AS x
         WHERE x.attrelid = c.oid AND x.atttypid = 'xid8'::regtype AND NOT x.attisdropped
@@ -66,14 +66,14 @@ ORDER BY 1
 -- Which tables are called like a partition of these tables and are none, or are just leaving?
 SELECT parent, c.relname::text, coalesce(i.inhdetachpending, false)
 FROM unnest({names}::text[]) AS parent
-JOIN pg_class AS c ON c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' AND c.relname ~ ('^' || parent || '_p[0-9]+$')
+JOIN pg_class AS c ON c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' AND c.relname ~ ('^' || parent || '_p[0-9]{{8}}$')
 LEFT JOIN pg_inherits AS i ON i.inhrelid = c.oid
 WHERE i.inhrelid IS NULL OR i.inhdetachpending
 ORDER BY 2
 
--- any_row --
--- Does anything come of this query?
-SELECT EXISTS ({query})
+-- row_count --
+-- How much comes of this query?
+SELECT count(*) FROM ({query}) AS answer
 
 -- lock --
 -- No partition goes, and no row moves, until this transaction ends; writers do not notice.

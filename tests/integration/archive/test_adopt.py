@@ -1,7 +1,9 @@
 """The warehouse file is gone: sealed files and Postgres together make it again, and each row counts once."""
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -9,8 +11,17 @@ from sqlalchemy import make_url
 
 from tests.integration.archive.sealing import DAY, OTHER_DAY, Home, days_ago, fill, part
 from tests.integration.archive.test_seal import LATE_ROW, flip_a_byte
-from warehouse.archive.errors import ManifestDamaged, SealedFileDamaged, WarehouseBehindArchive
+from warehouse.archive.adopt import adopt_sealed_files
+from warehouse.archive.errors import (
+    DayDiffers,
+    FilesNotNamed,
+    ManifestDamaged,
+    SealedFileDamaged,
+    WarehouseBehindArchive,
+)
 from warehouse.archive.sources import prepare_sources
+from warehouse.connection import open_warehouse
+from warehouse.errors import PartitionDetached
 
 
 @pytest.fixture
@@ -49,15 +60,15 @@ def test_full_load_beside_sealed_days_doubles_nothing(home: Home) -> None:
     assert home.hot_count() == 12
 
 
-@pytest.mark.parametrize("full", [False, True])
-def test_detached_partition_of_sealed_day_is_no_matter(
-    database: psycopg.Connection, own_home: Home, *, full: bool
-) -> None:
+def test_detached_partition_of_sealed_day_is_no_matter(database: psycopg.Connection, own_home: Home) -> None:
     before = own_home.sources()
     own_home.seal()
     partition = f"tracking_events_p{OTHER_DAY:%Y%m%d}"
     database.execute(f"ALTER TABLE tracking_events DETACH PARTITION {partition}")
-    own_home.load(full=full)
+    own_home.load()
+    assert own_home.sources() == before
+    own_home.warehouse_path.unlink()
+    own_home.load(full=True)
     assert own_home.sources() == before
 
 
@@ -130,3 +141,66 @@ def test_changed_manifest_is_not_adopted(home: Home) -> None:
     home.manifest.write_text(home.manifest.read_text().replace('"row_count":12', '"row_count":13'))
     with pytest.raises(ManifestDamaged, match=r"line 3: it was changed"):
         home.load(full=True)
+
+
+def test_manifest_that_lost_lines_is_not_adopted(home: Home) -> None:
+    home.seal()
+    home.warehouse_path.unlink()
+    *lines, last = home.manifest.read_text().splitlines(keepends=True)
+    home.manifest.write_text("".join(lines))
+    with pytest.raises(FilesNotNamed, match=rf"does not name {part('tracking_events', DAY)}: lines of it are missing"):
+        home.load(full=True)
+    assert home.ask("SELECT count(*) FROM meta.sealed_files") == [(0,)]
+    home.manifest.write_text("".join([*lines, last]))
+    home.load(full=True)
+    assert home.hot_count() == 12
+
+
+def test_full_load_killed_after_adopting_doubles_nothing(home: Home) -> None:
+    """An older warehouse was put back; whatever it had loaded came from before the files that it then learns."""
+    before = home.sources()
+    old_warehouse = home.warehouse_path.read_bytes()
+    home.seal()
+    home.warehouse_path.write_bytes(old_warehouse)
+    with open_warehouse(home.warehouse_path) as warehouse:
+        adopt_sealed_files(warehouse, home.archive)
+    home.load()
+    assert home.sources() == before
+    assert home.hot_count() == 12
+
+
+def test_file_that_nothing_names_is_not_written_over(home: Home) -> None:
+    path = home.archive / part("tracking_events", DAY)
+    home.seal()
+    only_copy = path.read_bytes()
+    home.manifest.unlink()
+    shutil.rmtree(path.parents[1] / f"received_date={OTHER_DAY}")
+    shutil.rmtree(home.archive / "activity_events")
+    home.warehouse_path.unlink()
+    home.load()
+    home.ask(f"DELETE FROM raw.tracking_events WHERE received_at < TIMESTAMPTZ '{DAY} 00:00:05Z'")
+    with pytest.raises(DayDiffers):
+        home.seal()
+    [aside] = path.parent.glob("*.unnamed-*")
+    assert aside.read_bytes() == only_copy
+    assert not path.exists()
+
+
+def test_archive_is_found_beside_a_linked_warehouse(home: Home, tmp_path: Path) -> None:
+    before = home.sources()
+    home.seal()
+    (home.folder / "warehouse").rename(tmp_path / "elsewhere")
+    (home.folder / "warehouse").symlink_to(tmp_path / "elsewhere")
+    home.warehouse_path.unlink()
+    home.load(full=True)
+    assert home.sources() == before
+
+
+def test_late_rows_of_a_detached_sealed_day_stop_a_full_load(database: psycopg.Connection, own_home: Home) -> None:
+    own_home.seal()
+    database.execute(LATE_ROW)
+    own_home.load()
+    database.execute(f"ALTER TABLE tracking_events DETACH PARTITION tracking_events_p{DAY:%Y%m%d}")
+    own_home.load()
+    with pytest.raises(PartitionDetached):
+        own_home.load(full=True)

@@ -12,6 +12,7 @@ from tests.integration.archive.sealing import DAY, Home, part
 from tests.integration.archive.test_seal import flip_a_byte
 from warehouse.archive.folder import sha256_of
 from warehouse.archive.manifest import read_manifest
+from warehouse.writer import writer_lock
 
 FILE = part("tracking_events", DAY)
 
@@ -22,6 +23,12 @@ def footfall_archive(command: str, home: Home) -> Result:
 
 def change_a_line(manifest: Path) -> None:
     manifest.write_text(manifest.read_text().replace('"row_count":12', '"row_count":13', 1))
+
+
+def spoil_a_byte(manifest: Path) -> None:
+    content = bytearray(manifest.read_bytes())
+    content[20] ^= 0x80
+    manifest.write_bytes(bytes(content))
 
 
 def drop_a_line(manifest: Path) -> None:
@@ -61,9 +68,10 @@ def test_untouched_archive_is_verified(home: Home) -> None:
         (Path.unlink, FILE, f"{FILE} is missing: put it back from a backup"),
         (flip_a_byte, FILE, f"{FILE} its content has changed since it was sealed (sha256)"),
         (change_a_line, "manifest.jsonl", "manifest.jsonl, line 3 it was changed"),
+        (spoil_a_byte, "manifest.jsonl", "manifest.jsonl, line 1 it was changed"),
         (drop_a_line, "manifest.jsonl", "manifest.jsonl, line 2 the line before it is another or is missing"),
     ],
-    ids=["missing", "changed", "manifest changed", "manifest cut"],
+    ids=["missing", "changed", "manifest changed", "manifest spoilt", "manifest cut"],
 )
 def test_each_fault_is_named_and_exits_one(home: Home, damage: Callable[[Path], None], damaged: str, told: str) -> None:
     home.seal()
@@ -87,9 +95,27 @@ def test_rows_are_counted_behind_a_right_hash(home: Home) -> None:
     assert f"{last.path} has 12 rows of digest" in verified.output
 
 
-def test_file_that_nothing_names_is_no_fault(home: Home) -> None:
+def test_part_that_no_line_names_is_a_fault(home: Home) -> None:
+    """The manifest of an older backup names less than there is, and is whole in itself."""
     home.seal()
     (home.archive / "tracking_events" / "notes.txt").write_text("an operator's own")
+    *lines, _, _ = home.manifest.read_text().splitlines(keepends=True)
+    unnamed = [file.path for file in read_manifest(home.archive)][-2:]
+    home.manifest.write_text("".join(lines))
     verified = footfall_archive("verify", home)
+    assert verified.exit_code == 1
+    assert verified.output.splitlines()[:2] == [
+        f"{path} is in no line of manifest.jsonl: do not delete it; if the next refresh does not name it, "
+        "lines are lost: put back the manifest from a backup"
+        for path in sorted(unnamed)
+    ]
+    assert "notes.txt" not in verified.output
+
+
+def test_no_part_is_looked_for_while_another_writes(home: Home) -> None:
+    home.seal()
+    home.manifest.unlink()
+    with writer_lock(home.warehouse_path, purpose="seal"):
+        verified = footfall_archive("verify", home)
     assert verified.exit_code == 0
-    assert "tracking_events/notes.txt is in no line of the manifest" in verified.output
+    assert "were not looked for: another process writes" in verified.output
