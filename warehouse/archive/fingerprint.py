@@ -5,9 +5,10 @@ chr(30), so that it is not the empty text. `xid` is left out: a restored row get
 Whoever changes anything here changes the digests of all files that are sealed already.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from pathlib import Path
+from uuid import UUID
 
 import duckdb
 import polars as pl
@@ -40,19 +41,30 @@ def hot_fingerprint(
 
 
 def postgres_fingerprint(
-    snapshot: Snapshot, table_name: str, day: date, columns: Mapping[str, str], loaded: str
+    snapshot: Snapshot,
+    table_name: str,
+    day: date,
+    columns: Mapping[str, str],
+    loaded: str,
+    event_ids: Sequence[str] | None = None,
 ) -> Fingerprint:
-    """Compute it over what Postgres has of a day and what of it the snapshot `loaded` saw."""
+    """Compute it over what Postgres has of a day, or of these events of it, as far as the snapshot `loaded` saw it."""
     bounds = {name: sql.Literal(moment) for name, moment in day_bounds(day).items()}
     query = sql.SQL(archive_query("postgres_fingerprint")).format(
         table=sql.Identifier(table_name),
         columns=sql.SQL(", ".join(selected(column, kind) for column, kind in columns.items())),
         text=sql.SQL(postgres_text(columns)),
         loaded=sql.Literal(loaded),
+        chosen=sql.SQL("true") if event_ids is None else _any_of(event_ids),
         **bounds,
     )
     [(row_count, digest)] = snapshot.fetch(query.as_string(), f"add up {table_name} of {day}")
     return Fingerprint(row_count, int(digest))
+
+
+def event_ids_of(path: Path) -> list[str]:
+    """Read which events are in a file."""
+    return [str(UUID(bytes=event_id)) for event_id in pl.read_parquet(path, columns=["event_id"])["event_id"]]
 
 
 def file_fingerprint(path: Path, columns: Mapping[str, str]) -> tuple[Fingerprint, Bounds]:
@@ -74,6 +86,10 @@ def file_fingerprint(path: Path, columns: Mapping[str, str]) -> tuple[Fingerprin
             spans = pl.concat([spans, _span(frame)]) if len(spans) else _span(frame)
     first, last = spans.min().row(0), spans.max().row(0)
     return found, tuple(moment.isoformat() for moment in (first[0], last[1], first[2], last[3]))
+
+
+def _any_of(event_ids: Sequence[str]) -> sql.Composed:
+    return sql.SQL("event_id = ANY ({}::uuid[])").format(sql.Literal("{" + ",".join(event_ids) + "}"))
 
 
 def _span(frame: pl.DataFrame) -> pl.DataFrame:

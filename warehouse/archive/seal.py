@@ -18,6 +18,7 @@ from warehouse.archive.errors import DayDiffers, DaysNotSealed, SealFailed
 from warehouse.archive.fingerprint import (
     ROW_GROUP_ROWS,
     day_bounds,
+    event_ids_of,
     file_fingerprint,
     hot_fingerprint,
     postgres_fingerprint,
@@ -184,16 +185,24 @@ def require_hot_rows(warehouse: duckdb.DuckDBPyConnection, file: SealedFile) -> 
 def require_postgres_rows(snapshot: Snapshot, archive: Path, parts: Sequence[SealedFile], cursor: Cursor) -> None:
     """Hold all parts of a day together to what was loaded of it from Postgres. Raises DayDiffers.
 
-    Parts that were sealed from another Postgres, which this one has replaced, may be missing in it.
+    Parts that were sealed from another Postgres, which this one has replaced, may be missing in it. What happened to
+    rows since they were sealed does not matter for a further part: then Postgres has to have its rows, each of them.
     """
     *_, newest = parts
     columns = {column: kind for column, kind in newest.columns.items() if all(column in part.columns for part in parts)}
     found = postgres_fingerprint(snapshot, newest.table_name, newest.day, columns, cursor.snapshot)
     of_this_postgres = [part for part in parts if part.source == newest.source]
     sealed = [_sum(archive, some, columns) for some in (parts, of_this_postgres)]
-    if found not in sealed:
+    if found not in sealed and not (len(parts) > 1 and _has_rows_of(snapshot, archive, newest, cursor)):
         told = f"Postgres has {_told(found)}, its files and the warehouse {_told(sealed[0])}"
         raise DayDiffers(newest.table_name, newest.day, told, NOT_AS_LOADED if found.row_count else GONE)
+
+
+def _has_rows_of(snapshot: Snapshot, archive: Path, part: SealedFile, cursor: Cursor) -> bool:
+    """Tell whether Postgres has the rows of one part, as they are in it."""
+    event_ids = event_ids_of(archive / part.path)
+    found = postgres_fingerprint(snapshot, part.table_name, part.day, part.columns, cursor.snapshot, event_ids)
+    return found == part.fingerprint
 
 
 def commit(warehouse: duckdb.DuckDBPyConnection, archive: Path, file: SealedFile) -> None:

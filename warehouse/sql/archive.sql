@@ -63,7 +63,10 @@ FROM frame
 SELECT count(*), coalesce(sum(('x' || substr(md5({text}), 1, 15))::bit(60)::bigint), 0)::text
 FROM (
     SELECT {columns} FROM public.{table}
-    WHERE received_at >= {first} AND received_at < {end} AND pg_visible_in_snapshot(xid, {loaded}::pg_snapshot)
+    WHERE
+        received_at >= {first} AND received_at < {end}
+        AND pg_visible_in_snapshot(xid, {loaded}::pg_snapshot)
+        AND {chosen}
 ) AS loaded
 
 -- write_part --

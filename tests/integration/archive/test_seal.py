@@ -64,6 +64,19 @@ def test_late_row_becomes_a_further_part(database: psycopg.Connection, own_home:
     assert own_home.hot_count() == 12
 
 
+def test_late_row_is_sealed_whatever_became_of_sealed_ones(database: psycopg.Connection, own_home: Home) -> None:
+    own_home.seal()
+    database.execute("DELETE FROM tracking_events WHERE id = (SELECT min(id) FROM tracking_events)")
+    database.execute(LATE_ROW)
+    database.execute(LATE_ROW.replace(str(DAY), str(OTHER_DAY)))
+    own_home.load()
+    database.execute(f"UPDATE tracking_events SET os = 'other' WHERE event_name = 'late' AND received_at < '{DAY}'")
+    with pytest.raises(DayDiffers, match=f"tracking_events of {OTHER_DAY}"):
+        own_home.seal()
+    database.execute(f"UPDATE tracking_events SET os = NULL WHERE event_name = 'late' AND received_at < '{DAY}'")
+    assert own_home.seal() == [part("tracking_events", OTHER_DAY, 1)]
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [
