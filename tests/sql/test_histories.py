@@ -70,6 +70,7 @@ class School:
         self.ids = [UUID(int=number) for number in range(1, 31)]
         self.versions: list[tuple[Any, ...]] = []
         self.open: dict[UUID, tuple[Any, ...]] = {}
+        self.gone: dict[UUID, tuple[Any, ...]] = {}
 
     def live_through(self, refresh: datetime) -> None:
         """Change about half of them in the hours before the refresh."""
@@ -77,16 +78,20 @@ class School:
             written_at = refresh - timedelta(minutes=self.chance.randrange(1, 1_000))
             match self.chance.choice(["write", "write", "rewrite", "delete", "leave", "leave", "stamp_before"]):
                 case "write":
-                    self._write(subscription, written_at, written_at)
+                    self._write(subscription, self._drawn(written_at), written_at, written_at)
                 case "stamp_before" if subscription in self.open:
                     # an app whose clock stands still: the change is noticed all the same, by the refresh
-                    self._write(subscription, FIRST_REFRESH - timedelta(days=9), refresh)
+                    self._write(subscription, self._drawn(refresh), FIRST_REFRESH - timedelta(days=9), refresh)
+                case "leave" if subscription in self.gone:
+                    # the very same as before it was deleted
+                    self._write(subscription, self.gone[subscription], written_at, written_at)
                 case "rewrite" if subscription in self.open:
                     self.database.execute(
                         "UPDATE subscriptions SET updated_at = %s WHERE id = %s", [written_at, subscription]
                     )
                 case "delete" if subscription in self.open:
                     self.database.execute("DELETE FROM subscriptions WHERE id = %s", [subscription])
+                    self.gone[subscription] = self.open[subscription][1:4]
                     self._close(subscription, refresh)
         self.database.execute("TRUNCATE tracking_live_sessions")
         live = {"user_type": "student", "app_name": "DViz", "last_heartbeat": refresh - timedelta(minutes=5)}
@@ -96,10 +101,14 @@ class School:
             [{**live, "session_id": f"s{user}", "user_id": user} for user in range(refresh.day)],
         )
 
-    def _write(self, subscription: UUID, updated_at: datetime, valid_from: datetime) -> None:
+    def _drawn(self, written_at: datetime) -> tuple[Any, ...]:
         plan = self.chance.choice(["free", "pro", None])
         status = self.chance.choice(["active", "active", "active", "cancelled"])
-        ends_at = updated_at + timedelta(days=self.chance.choice([0, 1, 2, 40]))
+        return plan, status, written_at + timedelta(days=self.chance.choice([0, 1, 2, 40]))
+
+    def _write(self, subscription: UUID, content: tuple[Any, ...], updated_at: datetime, valid_from: datetime) -> None:
+        plan, status, ends_at = content
+        self.gone.pop(subscription, None)
         self.database.execute(
             """
             INSERT INTO subscriptions (id, plan, status, started_at, ends_at, updated_at)
@@ -109,10 +118,10 @@ class School:
         """,
             {"id": subscription, "plan": plan, "status": status, "ends_at": ends_at, "updated_at": updated_at},
         )
-        if self.open.get(subscription, ())[1:4] == (plan, status, ends_at):
+        if self.open.get(subscription, ())[1:4] == content:
             return
         self._close(subscription, valid_from)
-        self.open[subscription] = (subscription, plan, status, ends_at, valid_from)
+        self.open[subscription] = (subscription, *content, valid_from)
         self.versions.append((*self.open[subscription], None))
 
     def _close(self, subscription: UUID, valid_to: datetime) -> None:
