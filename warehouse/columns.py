@@ -51,7 +51,7 @@ def postgres_columns(snapshot: Snapshot) -> Columns:
 
     A type that no raw table knows keeps its Postgres name.
     """
-    rows = snapshot.fetch(postgres_query("columns"))
+    rows = snapshot.fetch(postgres_query("columns"), "name its columns")
     return _by_table((table, column, RAW_TYPES.get(kind, kind)) for table, column, kind in rows)
 
 

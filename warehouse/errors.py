@@ -1,5 +1,7 @@
 """What can go wrong on the DuckDB side. The class docstring is the message, data travel as attributes."""
 
+import re
+
 
 class WarehouseError(Exception):
     """Something went wrong in the warehouse."""
@@ -16,10 +18,12 @@ class PostgresUnreachable(WarehouseError):
 
 
 class PostgresQueryFailed(WarehouseError):
-    """Postgres refused to {purpose}: {reason} (if the schema is not up to date, run `footfall migrate`)"""
+    """Postgres refused to {purpose}: {reason} ({remedy})"""
 
-    def __init__(self, purpose: str, reason: str) -> None:
-        self.purpose, self.reason = purpose, reason
+    def __init__(
+        self, purpose: str, reason: str, remedy: str = "if the schema is not up to date, run `footfall migrate`"
+    ) -> None:
+        self.purpose, self.reason, self.remedy = purpose, reason, remedy
 
 
 class SchemaMissing(WarehouseError):
@@ -72,11 +76,33 @@ class OtherDatabase(WarehouseError):
         self.loaded_from, self.found = loaded_from, found
 
 
-class SnapshotWentBack(WarehouseError):
+class OtherPast(WarehouseError):
+    """Postgres is not what was loaded: run `footfall refresh --full`"""
+
+
+class SnapshotWentBack(OtherPast):
     """{table} is loaded up to transaction {loaded}, Postgres is at {found}: run `footfall refresh --full`"""
 
     def __init__(self, table: str, loaded: int, found: int) -> None:
         self.table, self.loaded, self.found = table, loaded, found
+
+
+class RowsDiffer(OtherPast):
+    """{table} has other rows in Postgres than were loaded: {found}; {remedy}"""
+
+    def __init__(self, table: str, found: str) -> None:
+        self.table, self.found = table, found
+        self.remedy = (
+            "an earlier state of Postgres was put back, or somebody changed rows by hand: look what Postgres has lost, "
+            "then run `footfall refresh --full`, which takes what it has now"
+        )
+
+
+class StillStopped(OtherPast):
+    """{words}"""
+
+    def __init__(self, words: str) -> None:
+        self.words = words
 
 
 class RowsFromTheFuture(WarehouseError):
@@ -151,5 +177,5 @@ class SettingUnusable(WarehouseError):
 
 
 def one_line(error: BaseException) -> str:
-    """Fold a driver's message, which runs over several lines, into one."""
-    return " ".join(str(error).split())
+    """Fold a driver's message, which runs over several lines, into one: without the query, or a traceback of ours."""
+    return " ".join(re.split(r"Query was:|Detail: Python exception: Traceback", str(error))[0].split())

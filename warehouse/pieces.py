@@ -7,7 +7,7 @@ from psycopg import sql
 
 from warehouse.cursors import Cursor
 from warehouse.postgres import Snapshot, snapshot_xmax
-from warehouse.queries import postgres_query
+from warehouse.queries import filled_postgres_query
 from warehouse.tables import Table
 
 # 32 MB: long enough that asking for a piece costs nothing beside reading it, short enough that the last
@@ -20,12 +20,15 @@ HALVED_FROM_XIDS = 1000
 def everything(snapshot: Snapshot, table: Table, columns: dict[str, str]) -> list[str]:
     """Ask for all rows that the snapshot sees: run by run of blocks, partition by partition."""
     # from here to the end of the transaction no partition goes, and no row moves
-    snapshot.run(_filled("lock", table=sql.Identifier(table.name)))
+    snapshot.run(filled_postgres_query("lock", table=sql.Identifier(table.name)), f"read {table.name}")
     runs = snapshot.fetch(
-        _filled("block_runs", relation=sql.Literal(f"public.{table.name}"), run_blocks=sql.Literal(PIECE_BLOCKS))
+        filled_postgres_query(
+            "block_runs", relation=sql.Literal(f"public.{table.name}"), run_blocks=sql.Literal(PIECE_BLOCKS)
+        ),
+        f"tell where the rows of {table.name} lie",
     )
     return [
-        _filled(
+        filled_postgres_query(
             "everything",
             columns=_items(columns),
             table=sql.Identifier(partition),
@@ -39,7 +42,7 @@ def everything(snapshot: Snapshot, table: Table, columns: dict[str, str]) -> lis
 
 def difference(snapshot: Snapshot, table: Table, columns: dict[str, str], cursor: Cursor) -> list[str]:
     """Ask for the rows that the snapshot sees and the cursor did not."""
-    query = _filled(
+    query = filled_postgres_query(
         "difference",
         columns=_items(columns),
         table=sql.Identifier(table.name),
@@ -48,18 +51,14 @@ def difference(snapshot: Snapshot, table: Table, columns: dict[str, str], cursor
     )
     if table.kind == "state" or snapshot.xmax - snapshot_xmax(cursor.snapshot) < HALVED_FROM_XIDS:
         return [query]
-    halves = [_filled("half", key=sql.Identifier(table.key), half=sql.Literal(half)) for half in (0, 1)]
+    halves = [filled_postgres_query("half", key=sql.Identifier(table.key), half=sql.Literal(half)) for half in (0, 1)]
     return [f"{query}\n{half}" for half in halves]
 
 
 def keys(table: Table, key: dict[str, str]) -> str:
     """Ask for the keys of all rows."""
-    return _filled("keys", columns=_items(key), table=sql.Identifier(table.name))
+    return filled_postgres_query("keys", columns=_items(key), table=sql.Identifier(table.name))
 
 
 def _items(columns: dict[str, str]) -> sql.Composed:
     return sql.SQL(", ").join(map(sql.Identifier, columns))
-
-
-def _filled(name: str, **parts: sql.Composable) -> str:
-    return sql.SQL(postgres_query(name)).format(**parts).as_string()

@@ -19,6 +19,7 @@ from warehouse.queries import postgres_query
 CONNECT_TIMEOUT_SECONDS = 5
 # a batch of some thousand rows: larger ones are no faster, and several are in memory at any moment
 BATCH_BYTES = 2 * 1024 * 1024
+INSUFFICIENT_PRIVILEGE = "42501"
 
 
 @dataclass(frozen=True)
@@ -41,13 +42,15 @@ class Snapshot:
         """Give the first transaction id that was not given out at this moment."""
         return snapshot_xmax(self.text)
 
-    def fetch(self, query: str) -> list[tuple[Any, ...]]:
-        """Fetch a small answer whole."""
-        return _fetch(self._first, query)
+    def fetch(self, query: str, purpose: str = "tell how its tables stand") -> list[tuple[Any, ...]]:
+        """Fetch a small answer whole. Raises PostgresQueryFailed, which says what Postgres was asked to do."""
+        with _asked_to(purpose):
+            return _fetch(self._first, query)
 
-    def run(self, statement: str) -> None:
-        """Run what has no answer."""
-        _run(self._first, statement)
+    def run(self, statement: str, purpose: str) -> None:
+        """Run what has no answer. Raises PostgresQueryFailed."""
+        with _asked_to(purpose):
+            _run(self._first, statement)
 
     @contextmanager
     def streams(self, queries: Sequence[str]) -> Iterator[list[pa.RecordBatchReader]]:
@@ -73,7 +76,7 @@ class Snapshot:
     @cached_property
     def _second(self) -> Any:  # noqa: ANN401 (the driver has no types)
         """Join the moment with another connection, the first time that there is much to read."""
-        [(name,)] = self.fetch(postgres_query("export"))
+        [(name,)] = self.fetch(postgres_query("export"), "let a second connection join")
         connection = self._open.enter_context(dbapi.connect(self._conninfo, autocommit=True))
         _run(connection, postgres_query("begin"))
         _run(connection, sql.SQL(postgres_query("join")).format(name=sql.Literal(name)).as_string())
@@ -94,11 +97,9 @@ def open_snapshot(database_url: str) -> Iterator[Snapshot]:
             connection = opened.enter_context(dbapi.connect(conninfo, autocommit=True))
         except adbc_driver_manager.Error as error:
             raise PostgresUnreachable(address, one_line(error)) from error
-        try:
+        with _asked_to("tell its snapshot"):
             _run(connection, postgres_query("begin"))
             [(text, system_identifier, database_oid)] = _fetch(connection, postgres_query("snapshot"))
-        except adbc_driver_manager.Error as error:
-            raise PostgresQueryFailed("tell its snapshot", one_line(error)) from error
         yield Snapshot(text, system_identifier, database_oid, connection, conninfo, opened)
 
 
@@ -127,6 +128,22 @@ def _stream(cursor: Any, query: str, left: Iterator[str]) -> pa.RecordBatchReade
             yield from cursor.fetch_record_batch()
 
     return pa.RecordBatchReader.from_batches(answer.schema, batches())
+
+
+@contextmanager
+def _asked_to(purpose: str) -> Iterator[None]:
+    try:
+        yield
+    except adbc_driver_manager.Error as error:
+        raise PostgresQueryFailed(purpose, one_line(error), *_remedy(error)) from error
+
+
+def _remedy(error: adbc_driver_manager.Error) -> list[str]:
+    """Say what helps, where it is not the usual."""
+    if error.sqlstate == INSUFFICIENT_PRIVILEGE:
+        return ["give the user of DATABASE_URL that right"]
+    # the driver knows no state of a connection that is gone
+    return [] if error.sqlstate else ["if the server ended the connection, its log says why; then try again"]
 
 
 def _run(connection: Any, statement: str) -> None:  # noqa: ANN401 (the driver has no types)

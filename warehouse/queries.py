@@ -4,6 +4,8 @@ import re
 from functools import cache
 from importlib.resources import files
 
+from psycopg import sql
+
 _NAME = re.compile(r"^-- (\w+) --$", re.MULTILINE)
 
 
@@ -18,6 +20,11 @@ def postgres_query(name: str) -> str:
     return _named_queries("postgres.sql")[name]
 
 
+def filled_postgres_query(name: str, /, **parts: sql.Composable) -> str:
+    """Return such a query with its names and literals in their places, quoted."""
+    return sql.SQL(postgres_query(name)).format(**parts).as_string()
+
+
 def duckdb_query(name: str) -> str:
     """Return a query on DuckDB by its name in `sql/duckdb.sql`."""
     return _named_queries("duckdb.sql")[name]
@@ -26,6 +33,11 @@ def duckdb_query(name: str) -> str:
 def archive_query(name: str) -> str:
     """Return a query about sealed days by its name in `sql/archive.sql`."""
     return _named_queries("archive.sql")[name]
+
+
+def comparison_query(name: str) -> str:
+    """Return a query that compares both sides by its name in `sql/comparison.sql`."""
+    return _named_queries("comparison.sql")[name]
 
 
 def touched_query(name: str) -> str:

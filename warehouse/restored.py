@@ -8,18 +8,18 @@ from psycopg import sql
 
 from warehouse.errors import PostgresQueryFailed, RowsFromTheFuture, one_line
 from warehouse.postgres import Snapshot, connect
-from warehouse.queries import postgres_query
+from warehouse.queries import filled_postgres_query
 
 
 def require_no_future_rows(snapshot: Snapshot, table_names: list[str]) -> None:
     """Look once into each table's index on xid. Raises RowsFromTheFuture."""
     queries = [
-        sql.SQL(postgres_query("future_rows")).format(
-            name=sql.Literal(name), table=sql.Identifier(name), cur=sql.Literal(snapshot.text)
+        filled_postgres_query(
+            "future_rows", name=sql.Literal(name), table=sql.Identifier(name), cur=sql.Literal(snapshot.text)
         )
         for name in table_names
     ]
-    for (table_name,) in snapshot.fetch(sql.SQL("\nUNION ALL\n").join(queries).as_string()):
+    for (table_name,) in snapshot.fetch("\nUNION ALL\n".join(queries), "look for restored rows"):
         raise RowsFromTheFuture(table_name)
 
 
@@ -32,7 +32,7 @@ def adopt_restored_rows(database_url: str, table_names: list[str]) -> int:
         try:
             return sum(
                 connection.execute(
-                    sql.SQL(postgres_query("adopt_rows")).format(table=sql.Identifier(table_name))
+                    filled_postgres_query("adopt_rows", table=sql.Identifier(table_name)).encode()
                 ).rowcount
                 for table_name in table_names
             )

@@ -174,6 +174,19 @@ CREATE TABLE IF NOT EXISTS meta.load_cursors (
     loaded_at TIMESTAMPTZ
 );
 
+-- in which incarnation of server and table each table was last found, or made, equal to Postgres. Of a file that an older
+-- footfall made there is none, so that its next load compares
+CREATE TABLE IF NOT EXISTS meta.compared (
+    table_name VARCHAR,
+    incarnation VARCHAR
+);
+
+-- in what words a load stopped because Postgres has another past: no load and no seal goes on before a full load
+CREATE TABLE IF NOT EXISTS meta.stops (
+    words VARCHAR,
+    stopped_at TIMESTAMPTZ
+);
+
 -- one row: which build the marts are of, by which code, what was loaded when it began, and when its checks had passed, if they have
 CREATE TABLE IF NOT EXISTS meta.builds (
     build_id VARCHAR,
