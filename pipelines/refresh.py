@@ -11,7 +11,7 @@ from typing import Any
 import dagster as dg
 
 from pipelines.assets import publish
-from pipelines.assets.load import held_back_longer
+from pipelines.assets.load import held_back_longer, only_here
 from pipelines.definitions import build_defs
 from pipelines.errors import RefreshFailed
 from pipelines.jobs import REFRESH, refresh_config
@@ -33,11 +33,13 @@ Metadata = Mapping[str, dg.MetadataValue[Any]]
 class RefreshSummary:
     """What moved: new rows per raw table, rows per published table; the run's id in the UI.
 
-    `held_back` names, per raw table, the open transactions whose rows wait for longer than a minute.
+    `held_back` names, per raw table, the open transactions whose rows wait for longer than a minute; `only_here` says,
+    per raw table, what a full refresh found in the warehouse and not in Postgres.
     """
 
     loaded_row_counts: Mapping[str, int]
     held_back: Mapping[str, str]
+    only_here: Mapping[str, str]
     published_row_counts: Mapping[str, int]
     run_id: str
     duration_seconds: float
@@ -71,6 +73,7 @@ def refresh_now(environment: Mapping[str, str], *, full: bool = False) -> Refres
             for key, data in made
             if _is_raw(key) and (names := held_back_longer(HELD_BACK_WORTH_TELLING_SECONDS, data))
         },
+        only_here={key.path[1]: told for key, data in made if _is_raw(key) and (told := only_here(data))},
         published_row_counts=next(publish.row_counts(data) for key, data in made if key == publish.KEY),
         run_id=result.run_id,
         duration_seconds=time.monotonic() - started_at,

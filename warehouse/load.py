@@ -31,6 +31,7 @@ from warehouse.connection import open_warehouse, transaction
 from warehouse.cursors import Cursor, read_cursors, require_same_history, save_cursor
 from warehouse.errors import LoadFailed, one_line
 from warehouse.held_back import OpenTransaction, held_back
+from warehouse.only_here import OnlyHere, keep_before, save_only_here
 from warehouse.pieces import difference, everything, keys
 from warehouse.postgres import Snapshot, open_snapshot
 from warehouse.queries import duckdb_query, raw_tables_ddl
@@ -47,6 +48,7 @@ class TableLoad:
     """What one load did to one table; rows of `raw.<table_name>`.
 
     `held_back` are the transactions that have written to the table and were open: the next load takes their rows.
+    `only_here` is the file with rows that a load of everything found in the warehouse, and not in Postgres.
     """
 
     table_name: str
@@ -55,6 +57,7 @@ class TableLoad:
     total_row_count: int
     duration_seconds: float
     held_back: Sequence[OpenTransaction] = ()
+    only_here: OnlyHere | None = None
 
 
 def load(
@@ -67,7 +70,8 @@ def load(
 ) -> list[TableLoad]:
     """Bring every raw table up to one moment of Postgres; killed at any point, the next load makes it good.
 
-    `full` takes everything anew, one table per transaction, and accepts another or a restored database.
+    `full` takes everything anew, one table per transaction, and accepts another or a restored database; events and
+    log rows that it lacks go to a file, see `TableLoad.only_here`.
     `compare_keys` also deletes state rows that Postgres no longer has, and proves all tables equal; so does the first
     load after a start of Postgres. Another writer is waited for at most `wait_seconds`. Raises a WarehouseError:
     WriterBusy, PostgresUnreachable, or what stands between the two sides and what to do about it. An OtherPast is
@@ -138,10 +142,11 @@ def _load_table(
     unproved: str | None,
 ) -> TableLoad:
     started = time.perf_counter()
+    only_here = None
     try:
         with transaction(warehouse):
             if cursor is None:
-                loaded = _take_everything(warehouse, snapshot, archive, table, columns)
+                loaded, only_here = _take_everything(warehouse, snapshot, archive, table, columns)
             else:
                 loaded = _take_difference(warehouse, snapshot, table, columns, cursor)
             deleted = 0
@@ -153,22 +158,24 @@ def _load_table(
     except (duckdb.Error, adbc_driver_manager.Error) as error:
         raise LoadFailed(table.name, one_line(error)) from error
     total = _count(warehouse, duckdb_query("count_rows").format(table=table.name))
-    return TableLoad(table.name, loaded, deleted, total, time.perf_counter() - started)
+    return TableLoad(table.name, loaded, deleted, total, time.perf_counter() - started, only_here=only_here)
 
 
 def _take_everything(
     warehouse: duckdb.DuckDBPyConnection, snapshot: Snapshot, archive: Path, table: Table, columns: dict[str, str]
-) -> int:
+) -> tuple[int, OnlyHere | None]:
     """Make the table anew, so that one of an older footfall gets today's columns."""
-    warehouse.execute(duckdb_query("drop_raw_table").format(table=table.name))
-    warehouse.execute(raw_tables_ddl())
-    if table.kind != "state":
+    if table.kind == "state":
+        warehouse.execute(duckdb_query("drop_raw_table").format(table=table.name))
+    else:
+        keep_before(warehouse, table)
         touch_table(warehouse, table.name)
+    warehouse.execute(raw_tables_ddl())
     queries = everything(snapshot, table, columns)
     loaded = _receive(warehouse, snapshot, queries, "append_rows", table, columns) if queries else 0
     if table.kind == "event":
         delete_sealed_rows(warehouse, archive, table.name)
-    return loaded
+    return loaded, save_only_here(warehouse, archive, table) if table.kind != "state" else None
 
 
 def _take_difference(

@@ -64,4 +64,6 @@ def print_moved(summary: "RefreshSummary") -> None:
     console.print(loaded, published, sep="\n\n")
     for name, transactions in sorted(summary.held_back.items()):
         console.print(f"\nwarning: rows of {name} wait until a transaction commits: {transactions}", style="yellow")
+    for name, told in sorted(summary.only_here.items()):
+        console.print(f"\nwarning: of {name} {told}", style="yellow")
     console.print(f"\nrefreshed in {summary.duration_seconds:.1f} s")

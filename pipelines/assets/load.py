@@ -19,6 +19,7 @@ WAREHOUSE_POOL = "warehouse"
 WRITER_WAIT_SECONDS = 60.0
 HELD_BACK_BY = "held_back_by"
 HELD_BACK_SECONDS = "held_back_seconds"
+ONLY_HERE = "rows_not_in_postgres"
 
 
 class LoadConfig(dg.Config):
@@ -48,6 +49,8 @@ def load_asset(tables: Mapping[str, str]) -> dg.AssetsDefinition:
         ):
             if table.loaded_row_count:
                 context.log_event(_seen(table))
+            if table.only_here:
+                context.log.warning(f"{table.only_here} of {table.table_name}")
             yield _loaded(table)
 
     return load_tables
@@ -67,6 +70,7 @@ def _loaded(table: TableLoad) -> dg.MaterializeResult[None]:
             "deleted_row_count": table.deleted_row_count,
             "duration_seconds": round(table.duration_seconds, 3),
             **_held_back(table),
+            **({ONLY_HERE: str(table.only_here)} if table.only_here else {}),
         },
     )
 
@@ -88,6 +92,11 @@ def held_back_longer(seconds: float, metadata: Mapping[str, dg.MetadataValue[Any
     if age is None or float(str(age.value)) <= seconds:
         return None
     return str(metadata[HELD_BACK_BY].value)
+
+
+def only_here(metadata: Mapping[str, dg.MetadataValue[Any]]) -> str | None:
+    """Read off a table's materialization what a load of everything found in the warehouse alone."""
+    return str(metadata[ONLY_HERE].value) if ONLY_HERE in metadata else None
 
 
 def _raw(table: str, description: str) -> dg.AssetSpec:

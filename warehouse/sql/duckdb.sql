@@ -20,6 +20,16 @@ INSERT INTO meta.load_cursors VALUES (?, ?, ?, ?, now())
 -- drop_raw_table --
 DROP TABLE IF EXISTS raw.{table}
 
+-- keep_before --
+ALTER TABLE raw.{table} RENAME TO {table}_before
+
+-- only_before --
+-- Which rows does the table that was made anew lack?
+SELECT * FROM raw.{table}_before AS old WHERE NOT EXISTS (SELECT 1 FROM raw.{table} AS new WHERE {same})
+
+-- drop_before --
+DROP TABLE raw.{table}_before
+
 -- append_rows --
 INSERT INTO raw.{table} ({columns}) SELECT {values} FROM ({incoming})
 

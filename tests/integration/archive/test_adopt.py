@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import polars as pl
 import psycopg
 import pytest
 from sqlalchemy import make_url
@@ -22,6 +23,7 @@ from warehouse.archive.errors import (
 from warehouse.archive.sources import prepare_sources
 from warehouse.connection import open_warehouse
 from warehouse.errors import PartitionDetached
+from warehouse.load import load
 
 
 @pytest.fixture
@@ -99,12 +101,18 @@ def test_replaced_postgres_counts_beside_sealed_days(own_home: Home, empty_migra
     with psycopg.connect(empty_migrated_url, autocommit=True) as connection:
         # ids begin anew, so they meet those of the sealed days
         fill(connection, DAY, events=3)
-    replaced.load(full=True)
+    told = {it.table_name: it.only_here for it in load(replaced.database_url, replaced.warehouse_path, full=True)}
     rows = replaced.sources()["tracking_events"]
     assert len(rows) == 24 + 3
     assert {row for row in sealed if row[14].date() < days_ago(1)} < set(rows)
     assert replaced.seal() == [part("activity_events", DAY, 1), part("tracking_events", DAY, 1)]
     assert replaced.sources()["tracking_events"] == rows
+    # those of today, which were not sealed yet
+    saved = told["tracking_events"]
+    assert saved is not None
+    ids = pl.read_parquet(saved.path)["id"].sort().to_list()
+    assert ids == sorted(row[0] for row in sealed if row[14].date() == days_ago(0))
+    assert saved.row_count == 12
 
 
 def test_ordinary_load_stops_models_beside_unknown_files(home: Home) -> None:

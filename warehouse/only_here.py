@@ -1,0 +1,53 @@
+"""Rows that only the warehouse has, written to a file before a load of everything drops them. Nothing is loaded here.
+
+Postgres was replaced, or put back as it was some hours ago: what it lost in between was loaded before. No report shows
+such rows any more, but they are not lost.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+
+from warehouse.archive.folder import make_folder, put_in_place, unfinished
+from warehouse.queries import duckdb_query
+from warehouse.tables import Table
+
+# of a log row the id alone will not do: another Postgres counts anew
+KEYS = {"event": ("event_id",), "log": ("id", "user_id", "created_at")}
+
+
+@dataclass(frozen=True)
+class OnlyHere:
+    """A Parquet file with rows that Postgres does not have."""
+
+    path: Path
+    row_count: int
+
+    def __str__(self) -> str:
+        """Say what an operator has to know."""
+        return (
+            f"{self.row_count:,} rows that Postgres does not have were written to {self.path}, and no report shows them"
+        )
+
+
+def keep_before(warehouse: duckdb.DuckDBPyConnection, table: Table) -> None:
+    """Put the table aside whole, in the caller's transaction, so that it can be made anew."""
+    warehouse.execute(duckdb_query("keep_before").format(table=table.name))
+
+
+def save_only_here(warehouse: duckdb.DuckDBPyConnection, archive: Path, table: Table) -> OnlyHere | None:
+    """Write rows that the new table lacks to `archive/only-here`, and drop the old one; in the same transaction."""
+    same = " AND ".join(f"new.{column} IS NOT DISTINCT FROM old.{column}" for column in KEYS[table.kind])
+    rows = warehouse.sql(duckdb_query("only_before").format(table=table.name, same=same))
+    [(row_count,)] = rows.count("*").fetchall()
+    saved = None
+    if row_count:
+        path = archive / "only-here" / f"{table.name}-{datetime.now(UTC):%Y%m%dT%H%M%S}.parquet"
+        make_folder(path.parent)
+        rows.write_parquet(str(unfinished(path)))
+        put_in_place(path)
+        saved = OnlyHere(path, row_count)
+    warehouse.execute(duckdb_query("drop_before").format(table=table.name))
+    return saved
