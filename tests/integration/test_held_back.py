@@ -114,7 +114,7 @@ def test_doctor_names_writer_that_does_not_end(
 
 
 def test_refresh_warns_of_rows_that_wait(capsys: pytest.CaptureFixture[str]) -> None:
-    print_moved(RefreshSummary({"users": 0}, {"users": "pid 7 (psql), open for 61 s"}, {}, "a run", 1.0))
+    print_moved(RefreshSummary({"users": 0}, {"users": "pid 7 (psql), open for 61 s"}, {}, {}, "a run", 1.0))
     assert "warning: rows of users wait until a transaction commits: pid 7 (psql), open for 61 s" in (
         " ".join(capsys.readouterr().out.split())
     )
