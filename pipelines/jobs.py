@@ -38,7 +38,7 @@ compare_keys = dg.define_asset_job(
     "compare_keys",
     selection=_THE_PATH,
     config=refresh_config(compare_keys=True),
-    description="A refresh that also finds rows deleted in Postgres, by comparing the keys of the state tables.",
+    description="A refresh that also finds rows deleted in Postgres, and proves that both sides have the same rows.",
 )
 
 seal = dg.define_asset_job(

@@ -23,7 +23,7 @@ ONLY_HERE = "rows_not_in_postgres"
 
 
 class LoadConfig(dg.Config):
-    """How much to read: what is new (default), everything again, or also which keys are gone from Postgres."""
+    """How much to read: what is new (default), everything again, or also what proves that both sides are equal."""
 
     full: bool = False
     compare_keys: bool = False
