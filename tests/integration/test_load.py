@@ -167,16 +167,6 @@ def test_deleted_row_goes_only_with_key_comparison(
     assert in_warehouse(warehouse_path, "SELECT id FROM raw.users") == [(2,)]
 
 
-def test_key_comparison_leaves_append_only_tables(
-    database: psycopg.Connection, database_url: str, warehouse_path: Path
-) -> None:
-    database.execute(AN_EVENT)
-    load(database_url, warehouse_path)
-    database.execute("DELETE FROM tracking_events")
-    compared = by_name(load(database_url, warehouse_path, compare_keys=True))["tracking_events"]
-    assert (compared.deleted_row_count, compared.total_row_count) == (0, 1)
-
-
 def test_late_commit_is_loaded_and_rollback_never(
     database: psycopg.Connection, database_url: str, warehouse_path: Path
 ) -> None:
