@@ -4,7 +4,7 @@
 {%- endmacro %}
 
 {% macro default__each_day(first, next) -%}
-    explode(sequence({{ first }}, date_sub({{ next }}, 1)))
+    explode(case when {{ next }} > {{ first }} then sequence({{ first }}, date_sub({{ next }}, 1)) end)
 {%- endmacro %}
 
 {% macro duckdb__each_day(first, next) -%}
