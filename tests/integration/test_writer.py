@@ -135,8 +135,7 @@ def test_refresh_by_hand_is_refused_at_once(holder: subprocess.Popen[str], wareh
     started_at = time.monotonic()
     refused = CliRunner().invoke(app, ["refresh", "--home", str(warehouse_path.parents[1])])
     assert str(refused.exception) == (
-        f"another process writes {warehouse_path}: pid {holder.pid} (build models) "
-        "(wait for it to end, then try again)"
+        f"another process writes {warehouse_path}: pid {holder.pid} (build models) (wait for it to end, then try again)"
     )
     assert time.monotonic() - started_at < 10
     assert {path.name for path in warehouse_path.parent.iterdir()} == {"warehouse.duckdb.lock"}
