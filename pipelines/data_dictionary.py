@@ -90,14 +90,13 @@ def _source_names(manifest: Mapping[str, Any], unique_id: str) -> set[str]:
 
 
 def _section(table: Table) -> str:
-    return "\n".join([f"## {table.full_name}", "", table.comment, "", *_origin(table), *_column_rows(table), ""])
+    return "\n".join([f"## {table.full_name}", table.comment, *_origin(table), "", *_column_rows(table), ""])
 
 
 def _origin(table: Table) -> Iterator[str]:
     if table.source_names:
         made_from = ", ".join(f"`{name}`" for name in table.source_names)
         yield f"Made from {made_from}. Owner: {', '.join(table.owners)}."
-        yield ""
 
 
 def _column_rows(table: Table) -> Iterator[str]:

@@ -40,7 +40,7 @@ def is_metric(name: str, description: str) -> bool:
 
 
 METRICS = {name: description for name, description in columns_of_marts().items() if is_metric(name, description)}
-DEFINED = re.findall(r"^`(\w+\.\w+)`\n\n((?:> .*\n)+)", PAGE, re.MULTILINE)
+DEFINED = re.findall(r"^`(\w+\.\w+)`\n((?:> .*\n)+)", PAGE, re.MULTILINE)
 DEFINITIONS = {name: " ".join(line.removeprefix("> ") for line in quote.splitlines()) for name, quote in DEFINED}
 
 
