@@ -11,6 +11,8 @@ from benchmarks.ingest import measure_batches, measure_singles
 from benchmarks.load import DEFAULT_ROW_COUNT, MEMORY_ROW_COUNT, measure_load, measure_memory
 from benchmarks.refresh import measure_refresh
 from benchmarks.seal import DEFAULT_EVENT_COUNT, measure_seal
+from benchmarks.stats import DEFAULT_ROW_COUNT as STATS_ROW_COUNT
+from benchmarks.stats import measure_stats
 from benchmarks.user_agents import DEFAULT_FOLDER, measure_user_agents
 from footfall.postgres import embedded_postgres
 from ingest_app.database import make_engine
@@ -42,6 +44,7 @@ def _benchmarks(given: argparse.Namespace, url: str, folder: Path) -> dict[str, 
         "load": lambda: measure_load(url, given.rows, given.repetitions),
         "refresh": lambda: measure_refresh(url, folder, given.repetitions),
         "seal": lambda: measure_seal(url, folder, given.events),
+        "stats": lambda: measure_stats(url, folder, STATS_ROW_COUNT, given.repetitions),
         "memory": lambda: measure_memory(url, MEMORY_ROW_COUNT),
         **agents,
     }
@@ -53,7 +56,7 @@ def _arguments() -> argparse.Namespace:
         "names",
         nargs="*",
         metavar="NAME",
-        help="singles, batches, load, refresh, seal, memory, agents; all if none is named",
+        help="singles, batches, load, refresh, stats, seal, memory, agents; all if none is named",
     )
     parser.add_argument("--rows", type=int, default=DEFAULT_ROW_COUNT, help="events to load (default %(default)s)")
     parser.add_argument("--events", type=int, default=DEFAULT_EVENT_COUNT, help="to seal (default %(default)s)")

@@ -109,8 +109,8 @@ class Bench:
         done.load = time.perf_counter() - started
         started = time.perf_counter()
         prepare_sources(self.warehouse_path)
-        full = begin_build(self.warehouse_path, "bench", models_version=self.project.fingerprint, full=full)
-        done.results = build(self.project, self.home / "dbt", full=full)
+        touched = begin_build(self.warehouse_path, "bench", models_version=self.project.fingerprint, full=full)
+        done.results = build(self.project, self.home / "dbt", touched)
         failed = [f"{result.name}: {result.message}" for result in done.results if result.is_failed]
         if failed:
             raise AssertionError(failed)

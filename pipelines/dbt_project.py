@@ -30,6 +30,8 @@ TRANSFORMS = Path(__file__).parents[1] / "transforms"
 QUIET = ("--log-level", "none", "--log-level-file", "none", "--no-send-anonymous-usage-stats")
 
 
+# the macro that gives a model the time
+AS_OF = "macro.footfall.as_of"
 # longer than any run lasts
 KEEP_UNUSED_SECONDS = 24 * 60 * 60
 
@@ -103,15 +105,19 @@ def parse(dbt_folder: Path, transforms: Path = TRANSFORMS) -> ParsedProject:
     return ParsedProject(folder, transforms)
 
 
-def build(project: ParsedProject, dbt_folder: Path, *, full: bool = False) -> list[NodeResult]:
-    """Build all models and run their data tests, in order; what depends on a failed one is skipped.
+def build(project: ParsedProject, dbt_folder: Path, touched: Sequence[str] | None = None) -> list[NodeResult]:
+    """Build models and run their data tests, in order; what depends on a failed one is skipped.
 
-    The caller holds the writer's lock of the warehouse. `full` rebuilds incremental models from the start. Unit
-    tests are for those who change models, not for each refresh. Returns one result a node, failed ones included.
-    Raises BuildFailed where dbt could not start at all.
+    All of them from the start, or what comes of the `touched` tables and what the time of day changes. The caller holds
+    the writer's lock of the warehouse. Unit tests are for those who change models, not for each refresh. Returns one
+    result a node that was to be done, failed ones included. Raises BuildFailed where dbt could not start at all.
     """
-    arguments = ["build", "--exclude-resource-type", "unit_test", *(["--full-refresh"] if full else [])]
-    outcome = _invoke(arguments, dbt_folder, dbt_folder / "target", project.transforms, project.for_dbt())
+    manifest = project.for_dbt()
+    which = ["--full-refresh"] if touched is None else ["--select", *_fed_by(touched), *_of_now(manifest)]
+    if which == ["--select"]:
+        return []
+    arguments = ["build", "--exclude-resource-type", "unit_test", *which]
+    outcome = _invoke(arguments, dbt_folder, dbt_folder / "target", project.transforms, manifest)
     if not isinstance(outcome.result, RunExecutionResult):
         raise BuildFailed(without_heading(str(outcome.exception)))
     return [
@@ -127,6 +133,16 @@ def build(project: ParsedProject, dbt_folder: Path, *, full: bool = False) -> li
         )
         for result in outcome.result.results
     ]
+
+
+def _fed_by(tables: Sequence[str]) -> Iterator[str]:
+    """Select, in dbt's words, all that comes of these raw tables."""
+    return (f"source:raw.{table}+" for table in tables)
+
+
+def _of_now(manifest: Manifest) -> Iterator[str]:
+    """Select what asks for the time, and all that comes of it."""
+    return (f"{node.name}+" for node in manifest.nodes.values() if AS_OF in node.depends_on.macros)
 
 
 def build_empty(project: ParsedProject, dbt_folder: Path) -> None:

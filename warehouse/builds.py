@@ -12,7 +12,7 @@ import duckdb
 from warehouse.connection import open_warehouse, transaction
 from warehouse.errors import BuildNotPassed, BuildOvertaken
 from warehouse.queries import duckdb_query, raw_tables_ddl, touched_query
-from warehouse.touched import EVERY_TABLE, forget_touched, is_all_touched, touch_table
+from warehouse.touched import EVERY_TABLE, forget_touched, touch_table, touched_tables
 
 
 def begin_build(
@@ -22,13 +22,13 @@ def begin_build(
     code_version: str | None = None,
     models_version: str | None = None,
     full: bool = False,
-) -> bool:
+) -> list[str] | None:
     """Sign the file before the first mart changes: from here on nothing can be published, until the checks passed.
 
     What is loaded at this moment is what the marts will show, so it is kept for `meta.refresh`, with the versions
-    of the program and of its models (a text that changes whenever one of them does). Returns whether all models have
-    to be built from the start: because of `full`, of other models than the last build's, of a table that was loaded
-    anew, or because a build that had to did not pass. Raises WarehouseUnusable.
+    of the program and of its models (a text that changes whenever one of them does). Returns the tables with something
+    new; or None where all models have to be built from the start: because of `full`, of other models than the last
+    build's, of a table that was loaded anew, or because a build that had to did not pass. Raises WarehouseUnusable.
     """
     with open_warehouse(warehouse_path) as warehouse:
         is_new = _last_models_version(warehouse) != (models_version,)
@@ -39,7 +39,7 @@ def begin_build(
             warehouse.execute(duckdb_query("drop_builds"))
             warehouse.execute(raw_tables_ddl())
             warehouse.execute(duckdb_query("insert_build"), [build_id, code_version, models_version])
-            return is_all_touched(warehouse)
+            return touched_tables(warehouse)
 
 
 def finish_build(warehouse_path: Path, build_id: str) -> None:

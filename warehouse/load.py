@@ -169,7 +169,7 @@ def _take_everything(
         warehouse.execute(duckdb_query("drop_raw_table").format(table=table.name))
     else:
         keep_before(warehouse, table)
-        touch_table(warehouse, table.name)
+    touch_table(warehouse, table.name)
     warehouse.execute(raw_tables_ddl())
     queries = everything(snapshot, table, columns)
     loaded = _receive(warehouse, snapshot, queries, "append_rows", table, columns) if queries else 0
@@ -195,6 +195,8 @@ def _take_difference(
     _run(warehouse, "delete_staged_keys", table)
     warehouse.execute(duckdb_query("insert_staged_rows").format(table=table.name, columns=", ".join(columns)))
     _run(warehouse, "drop_staged", table)
+    if loaded:
+        touch_table(warehouse, table.name)
     return loaded
 
 
@@ -211,6 +213,8 @@ def _delete_absent_keys(
     key = {table.key: columns[table.key]}
     _receive(warehouse, snapshot, [keys(table, key)], "stage_rows", table, key)
     deleted = _run(warehouse, "delete_absent_keys", table)
+    if deleted:
+        touch_table(warehouse, table.name)
     _run(warehouse, "drop_staged", table)
     return deleted
 

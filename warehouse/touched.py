@@ -1,17 +1,20 @@
-"""Which quarter hours of `created_at` have rows that no passed build has seen: `meta.touched`. No models here.
+"""Which tables, and which quarter hours of `created_at`, have rows that no passed build has seen. No models here.
 
-The load writes them in the transaction that writes the rows, a passed build deletes them, and in between the models
-read off them which days to build. A quarter hour lies in one day of any time zone in use, so that what is written here
-holds for every `reporting_timezone`. A row without a quarter hour means all of the table.
+The load writes them to `meta.touched` in the transaction that writes the rows, a passed build deletes them, and in
+between the models read off them which days to build. A quarter hour lies in one day of any time zone in use, so that
+what is written here holds for every `reporting_timezone`. A row without a quarter hour means all of the table; a state
+table has no days.
 """
 
 import duckdb
 
 from warehouse.cursors import Cursor
 from warehouse.queries import touched_query
+from warehouse.tables import TABLES
 
 # in the place of a table's name: the models changed, so nothing that they made before counts
 EVERY_TABLE = "*"
+STATE_TABLES = [table.name for table in TABLES if table.kind == "state"]
 
 
 def touch_table(warehouse: duckdb.DuckDBPyConnection, table_name: str) -> None:
@@ -30,9 +33,11 @@ def touch_new_rows(warehouse: duckdb.DuckDBPyConnection, table_name: str, cursor
     warehouse.execute(query, {"table_name": table_name, "xmax": int(xmax), "late": late})
 
 
-def is_all_touched(warehouse: duckdb.DuckDBPyConnection) -> bool:
-    """Tell whether all of some table is new, so that models are built from the start."""
-    return warehouse.execute(touched_query("is_all_touched")).fetchone() == (True,)
+def touched_tables(warehouse: duckdb.DuckDBPyConnection) -> list[str] | None:
+    """Name the tables with something new; None where all days of one are, so that models are built from the start."""
+    if warehouse.execute(touched_query("is_all_touched"), [STATE_TABLES]).fetchone() == (True,):
+        return None
+    return [name for (name,) in warehouse.execute(touched_query("touched_tables")).fetchall()]
 
 
 def forget_touched(warehouse: duckdb.DuckDBPyConnection) -> None:

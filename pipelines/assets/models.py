@@ -6,6 +6,7 @@ published. The models are in `transforms/`, how dbt runs is in `pipelines.dbt_pr
 """
 
 from collections.abc import Iterator, Sequence
+from graphlib import TopologicalSorter
 from importlib.metadata import version
 from pathlib import Path
 
@@ -21,6 +22,9 @@ from warehouse.connection import open_warehouse, quoted
 from warehouse.observed import take_over_observed
 from warehouse.writer import writer_lock
 
+# what a model or a check says that this run left as it was
+IS_UNCHANGED = "unchanged"
+
 
 class ModelsConfig(dg.Config):
     """Whether to build every model from the start, not only the days with new rows."""
@@ -31,7 +35,7 @@ class ModelsConfig(dg.Config):
 def models_asset(project: ParsedProject) -> dg.AssetsDefinition:
     """Return the step `models`, which makes one asset per dbt model and one asset check per dbt test."""
     specs, check_specs = model_specs(project.manifest())
-    models = {str(spec.metadata[UNIQUE_ID]): spec for spec in specs}
+    models = {str(spec.metadata[UNIQUE_ID]): spec for spec in _sources_first(specs)}
     checks = {str((spec.metadata or {})[UNIQUE_ID]): spec for spec in check_specs}
 
     @dg.multi_asset(name="models", specs=specs, check_specs=check_specs, pool=WAREHOUSE_POOL)
@@ -41,25 +45,33 @@ def models_asset(project: ParsedProject) -> dg.AssetsDefinition:
         with writer_lock(settings.warehouse_path, WRITER_WAIT_SECONDS, purpose="build models"):
             prepare_sources(settings.warehouse_path)
             take_over_observed(settings.warehouse_path, settings.published_path)
-            from_the_start = begin_build(
+            touched = begin_build(
                 settings.warehouse_path,
                 build_id(context.run),
                 code_version=version("footfall"),
                 models_version=project.fingerprint,
                 full=config.full,
             )
-            results = build(project, settings.dbt_folder, full=from_the_start)
+            results = build(project, settings.dbt_folder, touched)
             if not any(result.is_failed for result in results):
                 finish_build(settings.warehouse_path, build_id(context.run))
             built = [result for result in results if result.unique_id in models and result.is_done]
             row_counts = _count_rows(settings.warehouse_path, built)
-        for result, row_count in zip(built, row_counts, strict=True):
-            yield _materialization(models[result.unique_id], result, row_count)
+        left_out = {*models, *checks} - {result.unique_id for result in results}
+        materializations = {
+            **{unique_id: _unchanged(models[unique_id]) for unique_id in left_out & models.keys()},
+            **{
+                result.unique_id: _materialization(models[result.unique_id], result, row_count)
+                for result, row_count in zip(built, row_counts, strict=True)
+            },
+        }
+        yield from (materializations[unique_id] for unique_id in models if unique_id in materializations)
         for result in results:
             if result.unique_id in checks and not result.is_skipped:
                 yield _evaluation(checks[result.unique_id], result)
+        yield from (_still_passed(checks[unique_id]) for unique_id in checks if unique_id in left_out)
         _fail_if_any_failed(results)
-        context.log.info(f"{len(built)} models built, {len(results) - len(built)} tests passed")
+        context.log.info(f"{len(built)} models built, {len(results) - len(built)} tests passed, the rest is up to date")
 
     return build_models
 
@@ -89,6 +101,28 @@ def _evaluation(spec: dg.AssetCheckSpec, result: NodeResult) -> dg.AssetCheckRes
         description=result.message or None,
         metadata={"failed_row_count": result.failure_count or 0, "duration_seconds": result.duration_seconds},
     )
+
+
+def _unchanged(spec: dg.AssetSpec) -> dg.MaterializeResult[None]:
+    """Report a model that dbt was not asked to build, because nothing that it reads has changed since it was built."""
+    return dg.MaterializeResult(asset_key=spec.key, metadata={IS_UNCHANGED: True})
+
+
+def _still_passed(spec: dg.AssetCheckSpec) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        check_name=spec.name,
+        asset_key=spec.asset_key,
+        passed=True,
+        description="Nothing that it looks at has changed since it passed.",
+        metadata={IS_UNCHANGED: True},
+    )
+
+
+def _sources_first(specs: Sequence[dg.AssetSpec]) -> list[dg.AssetSpec]:
+    """Put each model behind those that it is made of: Dagster wants to hear of them in this order."""
+    by_key = {spec.key: spec for spec in specs}
+    made_of = {spec.key: {dep.asset_key for dep in spec.deps if dep.asset_key in by_key} for spec in specs}
+    return [by_key[key] for key in TopologicalSorter(made_of).static_order()]
 
 
 def _fail_if_any_failed(results: Sequence[NodeResult]) -> None:

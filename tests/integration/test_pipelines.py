@@ -13,6 +13,7 @@ import pytest
 from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 
 from footfall.dagster_home import dagster_environment
+from pipelines.assets.models import IS_UNCHANGED
 from pipelines.assets.publish import KEY
 from pipelines.dbt_project import KEEP_UNUSED_SECONDS, TRANSFORMS, parse, without_heading
 from pipelines.definitions import build_defs
@@ -177,6 +178,31 @@ def test_refresh_moves_rows_once_and_is_recorded(
         assert connection.sql("SELECT build_id FROM meta.builds WHERE passed_at > begun_at").fetchall() == [
             (again.run_id,)
         ]
+
+
+def test_only_what_new_rows_reach_is_built_and_checked(
+    settings: Settings, transforms: Path, database: psycopg.Connection
+) -> None:
+    job = build_defs(settings, transforms).resolve_job_def(REFRESH)
+    mart, view = dg.AssetKey("rpt_activity_by_day"), dg.AssetKey("stg_activity_events")
+    with dg.DagsterInstance.ephemeral() as instance:
+
+        def unchanged() -> tuple[list[bool], set[bool]]:
+            result = job.execute_in_process(instance=instance)
+            models = result.asset_materializations_for_node("models")
+            told = {made.asset_key: IS_UNCHANGED in made.metadata for made in models}
+            evaluations = result.get_asset_check_evaluations()
+            assert all(evaluation.passed for evaluation in evaluations)
+            return [told[mart], told[view]], {IS_UNCHANGED in evaluation.metadata for evaluation in evaluations}
+
+        assert unchanged() == ([False, False], {False})
+        assert unchanged() == ([True, True], {True})
+        database.execute("INSERT INTO users (id, name, user_type) VALUES (1, 'Ann', 'student')")
+        assert unchanged() == ([True, True], {True})
+        database.execute("INSERT INTO activity_events (event_type) VALUES ('login')")
+        assert unchanged() == ([False, False], {False})
+    with duckdb.connect(str(settings.published_path), read_only=True) as published:
+        assert published.sql("SELECT login_count FROM marts.rpt_activity_by_day").fetchall() == [(1,)]
 
 
 def test_run_publishes_only_its_own_build(settings: Settings, transforms: Path) -> None:

@@ -13,7 +13,7 @@ from warehouse.errors import LoadFailed
 from warehouse.load import load
 from warehouse.tables import TABLES
 
-APPEND_ONLY = [(table.name, None) for table in TABLES if table.kind != "state"]
+ALL_OF_EACH = [(table.name, None) for table in TABLES]
 NOON = datetime(2024, 2, 29, 12, tzinfo=UTC)
 Touched = list[tuple[str, datetime | None]]
 
@@ -30,7 +30,7 @@ def warehouse_path(database_url: str, tmp_path: Path) -> Path:
 def test_first_load_touches_all_of_each_table(database_url: str, tmp_path: Path) -> None:
     path = tmp_path / "warehouse.duckdb"
     load(database_url, path)
-    assert touched(path) == sorted(APPEND_ONLY)
+    assert touched(path) == sorted(ALL_OF_EACH)
 
 
 def test_load_touches_quarter_hours_of_new_rows(
@@ -62,7 +62,20 @@ def test_row_that_commits_late_touches_its_quarter_hour(
 
 def test_full_load_touches_all_of_each_table(database_url: str, warehouse_path: Path) -> None:
     load(database_url, warehouse_path, full=True)
-    assert touched(warehouse_path) == sorted(APPEND_ONLY)
+    assert touched(warehouse_path) == sorted(ALL_OF_EACH)
+
+
+def test_state_table_is_touched_by_change_and_by_absence(
+    database: psycopg.Connection, database_url: str, warehouse_path: Path
+) -> None:
+    database.execute("INSERT INTO users (id, name, user_type) VALUES (1, 'Ann', 'student')")
+    load(database_url, warehouse_path)
+    assert begin_build(warehouse_path, "2", models_version="1") == ["users"]
+    finish_build(warehouse_path, "2")
+    assert begin_build(warehouse_path, "3", models_version="1") == []
+    database.execute("DELETE FROM users")
+    load(database_url, warehouse_path, compare_keys=True)
+    assert begin_build(warehouse_path, "4", models_version="1") == ["users"]
 
 
 def test_load_that_fails_touches_nothing(
@@ -81,24 +94,24 @@ def test_load_that_fails_touches_nothing(
 def test_only_a_passed_build_forgets(database: psycopg.Connection, database_url: str, warehouse_path: Path) -> None:
     insert(database, "12:00")
     load(database_url, warehouse_path)
-    assert not begin_build(warehouse_path, "2", models_version="1")
+    assert begin_build(warehouse_path, "2", models_version="1") == ["activity_events"]
     assert touched(warehouse_path) == [("activity_events", NOON)]
     finish_build(warehouse_path, "2")
     assert touched(warehouse_path) == []
 
 
 def test_other_models_touch_everything_until_they_pass(warehouse_path: Path) -> None:
-    assert begin_build(warehouse_path, "2", models_version="2")
-    assert begin_build(warehouse_path, "3", models_version="2")
+    assert begin_build(warehouse_path, "2", models_version="2") is None
+    assert begin_build(warehouse_path, "3", models_version="2") is None
     finish_build(warehouse_path, "3")
-    assert not begin_build(warehouse_path, "4", models_version="2")
-    assert begin_build(warehouse_path, "5", models_version="2", full=True)
+    assert begin_build(warehouse_path, "4", models_version="2") == []
+    assert begin_build(warehouse_path, "5", models_version="2", full=True) is None
 
 
 def test_build_of_an_older_footfall_touches_everything(warehouse_path: Path) -> None:
     with open_warehouse(warehouse_path) as warehouse:
         warehouse.execute("ALTER TABLE meta.builds DROP models_version; DROP TABLE meta.touched")
-    assert begin_build(warehouse_path, "2", models_version="1")
+    assert begin_build(warehouse_path, "2", models_version="1") is None
 
 
 def build(path: Path) -> None:

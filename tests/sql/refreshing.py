@@ -28,8 +28,8 @@ class Refreshed:
         """Build what is touched, and check it unless `command` is run; return what did not go well, by name."""
         path = self.models.warehouse_path
         prepare_sources(path)
-        is_all = begin_build(path, "a build", models_version=models_version)
-        bad = self._dbt(command, *(["--full-refresh"] if is_all else []))
+        touched = begin_build(path, "a build", models_version=models_version)
+        bad = self._dbt(command, *(["--full-refresh"] if touched is None else []))
         if not bad:
             finish_build(path, "a build")
         return bad

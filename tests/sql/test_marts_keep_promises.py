@@ -1,5 +1,6 @@
 """What analysts were promised of every mart: its columns, their types, and a comment on each."""
 
+import re
 from collections.abc import Callable
 
 import psycopg
@@ -7,7 +8,7 @@ import pytest
 from dbt.contracts.graph.manifest import Manifest
 from dbt.contracts.graph.nodes import GenericTestNode, ModelNode
 
-from tests.sql.conftest import Models, messages
+from tests.sql.conftest import TRANSFORMS, Models, messages
 
 DAY, COUNT, TEXT, TIME = "DATE", "BIGINT", "VARCHAR", "TIMESTAMP WITH TIME ZONE"
 USER, ID, PERCENT = "BIGINT", "UUID", "DECIMAL(4,1)"
@@ -260,3 +261,12 @@ def _columns(models: Models, *schemas: str) -> dict[str, dict[str, str]]:
         if schema in schemas:
             found.setdefault(table, {})[column] = kind
     return found
+
+
+def test_time_is_asked_of_one_macro_by_models_alone() -> None:
+    """A refresh builds what asks for the time, and knows it by that macro; what asked otherwise would grow stale."""
+    clock = re.compile(r"\b(current_timestamp|current_date|run_started_at|now\(|today\(|getdate\(|localtimestamp)")
+    macros = {path.name: path.read_text() for path in (TRANSFORMS / "macros").rglob("*.sql")}
+    models = {path.name: path.read_text() for path in (TRANSFORMS / "models").rglob("*.sql")}
+    assert [name for name, text in {**macros, **models}.items() if clock.search(text)] == ["as_of.sql"]
+    assert [name for name, text in macros.items() if "as_of()" in text] == ["as_of.sql"]

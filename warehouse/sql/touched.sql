@@ -15,8 +15,12 @@ WHERE xid >= {first} AND (xid >= $xmax OR list_contains($late::UBIGINT[], xid))
 EXCEPT
 FROM meta.touched
 
+-- touched_tables --
+SELECT DISTINCT table_name FROM meta.touched ORDER BY table_name
+
 -- is_all_touched --
-SELECT count(*) > 0 FROM meta.touched WHERE quarter_hour IS NULL
+-- Is there a table with days of which all are new?
+SELECT count(*) > 0 FROM meta.touched WHERE quarter_hour IS NULL AND table_name NOT IN (SELECT unnest(?::VARCHAR[]))
 
 -- forget_touched --
 DELETE FROM meta.touched
