@@ -8,6 +8,7 @@ import pytest
 from dbt.contracts.graph.manifest import Manifest
 from dbt.contracts.graph.nodes import GenericTestNode, ModelNode
 
+from pipelines.dbt_project import _of_now
 from tests.sql.conftest import TRANSFORMS, Models, messages
 
 DAY, COUNT, TEXT, TIME = "DATE", "BIGINT", "VARCHAR", "TIMESTAMP WITH TIME ZONE"
@@ -270,3 +271,12 @@ def test_time_is_asked_of_one_macro_by_models_alone() -> None:
     models = {path.name: path.read_text() for path in (TRANSFORMS / "models").rglob("*.sql")}
     assert [name for name, text in {**macros, **models}.items() if clock.search(text)] == ["as_of.sql"]
     assert [name for name, text in macros.items() if "as_of()" in text] == ["as_of.sql"]
+
+
+def test_with_nothing_new_all_that_asks_for_the_time_is_built(built: Models, manifest: Manifest) -> None:
+    asking = {path.stem for path in (TRANSFORMS / "models").rglob("*.sql") if "as_of()" in path.read_text()}
+    listed = built.dbt("ls", "--resource-type", "model", "--output", "name", "--select", *_of_now(manifest))
+    assert isinstance(listed.result, list)
+    assert asking
+    assert asking | {"rpt_user_status"} <= set(listed.result)
+    assert not {"dim_users", "rpt_event_usage_daily"} & set(listed.result)
