@@ -28,6 +28,8 @@ def server_url() -> Iterator[str]:
         with psycopg.connect(url, autocommit=True) as connection:
             # a hundred databases are made and dropped; a killed server still loses nothing, only a killed machine would
             connection.execute("ALTER SYSTEM SET fsync = off")
+            # its xids, taken at any moment in any database, may keep a day open that a test is about to seal
+            connection.execute("ALTER SYSTEM SET autovacuum = off")
             connection.execute("SELECT pg_reload_conf()")
         yield url
 

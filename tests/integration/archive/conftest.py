@@ -40,7 +40,7 @@ def filled(home: Home) -> Home:
     with psycopg.connect(home.database_url, autocommit=True) as connection:
         for day in (OTHER_DAY, DAY, days_ago(0)):
             fill(connection, day)
-    home.load()
+    home.load_closed()
     return home
 
 

@@ -8,8 +8,10 @@ from typing import Any
 import duckdb
 import psycopg
 
+from warehouse.archive.days import closed_hot_days
 from warehouse.archive.seal import seal
 from warehouse.archive.sources import prepare_sources
+from warehouse.cursors import read_cursors
 from warehouse.load import load
 
 TODAY = datetime.now(UTC).date()
@@ -62,6 +64,12 @@ def fill(database: psycopg.Connection, day: date, *, events: int = 12, activity:
     database.execute(ACTIVITY, {"day": day, "count": activity})
 
 
+def closed_days(warehouse_path: Path) -> list[date]:
+    """The closed days of which there are hot events."""
+    with duckdb.connect(str(warehouse_path)) as connection:
+        return closed_hot_days(connection, "tracking_events", read_cursors(connection)["tracking_events"])
+
+
 @dataclass(frozen=True)
 class Home:
     """A home folder whose warehouse is loaded from one database."""
@@ -83,6 +91,15 @@ class Home:
 
     def load(self, *, full: bool = False) -> None:
         load(self.database_url, self.warehouse_path, full=full)
+
+    def load_closed(self, *, full: bool = False) -> None:
+        """Load until the ended days are closed: until what had an xid then, such as autovacuum, has ended."""
+        self.load(full=full)
+        for _ in range(100):
+            if closed_days(self.warehouse_path):
+                return
+            self.load()
+        raise AssertionError("a transaction stays open: no day can be sealed")
 
     def seal(self) -> list[str]:
         """Seal, and name what was sealed."""

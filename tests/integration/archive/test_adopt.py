@@ -90,7 +90,7 @@ def test_restored_postgres_adds_up_with_sealed_days(restored: Home) -> None:
     assert restored.sources() == before
     with psycopg.connect(restored.database_url, autocommit=True) as connection:
         connection.execute(LATE_ROW)
-    restored.load()
+    restored.load_closed()
     assert restored.seal() == [part("tracking_events", DAY, 1)]
 
 
@@ -105,6 +105,7 @@ def test_replaced_postgres_counts_beside_sealed_days(own_home: Home, empty_migra
     rows = replaced.sources()["tracking_events"]
     assert len(rows) == 24 + 3
     assert {row for row in sealed if row[14].date() < days_ago(1)} < set(rows)
+    replaced.load_closed()
     assert replaced.seal() == [part("activity_events", DAY, 1), part("tracking_events", DAY, 1)]
     assert replaced.sources()["tracking_events"] == rows
     # those of today, which were not sealed yet

@@ -48,7 +48,7 @@ def test_open_transaction_keeps_its_day_open(database: psycopg.Connection, datab
             home.load()
             assert home.seal() == []
         late.commit()
-    home.load()
+    home.load_closed()
     assert part("tracking_events", DAY) in home.seal()
     assert ("late",) in home.ask(f"SELECT event_name FROM '{home.archive / part('tracking_events', DAY)}'")
 
