@@ -21,6 +21,8 @@ from ingest_app.schema.events import (
     tracking_events,
 )
 from ingest_app.schema.rewards import (
+    idempotency_keys,
+    point_rules,
     user_credit_logs,
     user_credits,
     user_point_logs,
@@ -46,8 +48,10 @@ __all__ = [
     "admin_settings",
     "api_keys",
     "event_ids",
+    "idempotency_keys",
     "metadata",
     "organizations",
+    "point_rules",
     "rejected_records",
     "spool_cursors",
     "subscriptions",

@@ -64,7 +64,11 @@ CREATE TABLE IF NOT EXISTS raw.user_point_logs (
     points INTEGER,
     related_event VARCHAR,
     created_at TIMESTAMPTZ,
-    xid UBIGINT
+    xid UBIGINT,
+    reverses_id BIGINT,
+    reason VARCHAR,
+    event_id UUID,
+    rule_id BIGINT
 );
 
 CREATE TABLE IF NOT EXISTS raw.user_credit_logs (
@@ -73,7 +77,8 @@ CREATE TABLE IF NOT EXISTS raw.user_credit_logs (
     credits_added INTEGER,
     points_consumed INTEGER,
     created_at TIMESTAMPTZ,
-    xid UBIGINT
+    xid UBIGINT,
+    point_log_id BIGINT
 );
 
 CREATE TABLE IF NOT EXISTS raw.accounts (
