@@ -1,4 +1,4 @@
-"""The rewards ledger: balances (state), their append-only logs, and what earns points by itself. No SQL of moves here."""
+"""The rewards ledger: balances (state), their append-only logs, earning rules, keys of moves made. No SQL."""
 
 from sqlalchemy import (
     CHAR,
