@@ -61,6 +61,14 @@ user_point_logs = Table(
     # nothing is undone twice, no event rewarded twice
     _once("user_point_logs", "reverses_id"),
     _once("user_point_logs", "event_id"),
+    # what a user earned today by a rule
+    Index(
+        "user_point_logs_rule_id_idx",
+        "user_id",
+        "rule_id",
+        "created_at",
+        postgresql_where=text("rule_id IS NOT NULL"),
+    ),
 )
 
 user_credits = Table(

@@ -15,6 +15,7 @@ ALTER TABLE user_point_logs
     ADD COLUMN rule_id bigint;
 CREATE UNIQUE INDEX user_point_logs_reverses_id_idx ON user_point_logs (reverses_id) WHERE reverses_id IS NOT NULL;
 CREATE UNIQUE INDEX user_point_logs_event_id_idx ON user_point_logs (event_id) WHERE event_id IS NOT NULL;
+CREATE INDEX user_point_logs_rule_id_idx ON user_point_logs (user_id, rule_id, created_at) WHERE rule_id IS NOT NULL;
 
 ALTER TABLE user_credit_logs ADD COLUMN point_log_id bigint;
 CREATE UNIQUE INDEX user_credit_logs_point_log_id_idx ON user_credit_logs (point_log_id)
