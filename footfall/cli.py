@@ -8,7 +8,20 @@ import sys
 
 import typer
 
-from footfall.commands import archive, demo, doctor, importing, keys, migrate, query, refresh, rejected, settings, up
+from footfall.commands import (
+    archive,
+    demo,
+    doctor,
+    importing,
+    keys,
+    migrate,
+    query,
+    refresh,
+    rejected,
+    rules,
+    settings,
+    up,
+)
 from footfall.errors import FootfallError
 from ingest_app.errors import IngestError
 from pipelines.errors import PipelineError
@@ -29,6 +42,7 @@ app.command("refresh")(refresh.refresh)
 app.command("query")(query.query)
 app.add_typer(keys.app, name="keys")
 app.add_typer(settings.app, name="settings")
+app.add_typer(rules.app, name="rules")
 app.add_typer(rejected.app, name="rejected")
 app.add_typer(archive.app, name="archive")
 app.add_typer(importing.app, name="import")

@@ -57,6 +57,13 @@ class NoSuchKey(FootfallError):
         self.key_id = key_id
 
 
+class NoSuchRule(FootfallError):
+    """there is no rule for {subject}: see `footfall rules list`"""
+
+    def __init__(self, subject: str) -> None:
+        self.subject = subject
+
+
 class SettingNotSet(FootfallError):
     """{key} has no value, its row is gone: run `footfall settings set {key} {default}`"""
 

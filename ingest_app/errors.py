@@ -56,6 +56,13 @@ class SettingValueRefused(SettingRefused):
         self.key, self.value, self.allowed = key, value, allowed
 
 
+class RuleRefused(IngestError):
+    """{field} cannot be {value!r}: it is {allowed}"""
+
+    def __init__(self, field: str, value: object, allowed: str) -> None:
+        self.field, self.value, self.allowed = field, value, allowed
+
+
 class RequestRefused(IngestError):
     """{message}"""
 

@@ -121,6 +121,7 @@ class DrainMetrics:
             "Records that Postgres refused, set aside in rejected_records.",
             registry=registry,
         )
+        self._points = Counter("footfall_rule_points", "Points that events earned by rules.", registry=registry)
         self._failures = Counter("footfall_drain_failures", "Rounds broken off; all is tried again.", registry=registry)
         self._lag = _gauge("footfall_drain_lag_seconds", "Age of the oldest record of the last batch.", registry)
         self._ended_at = _gauge(
@@ -139,6 +140,7 @@ class DrainMetrics:
         self._records.inc(drained.records)
         self._duplicates.inc(drained.duplicates)
         self._rejected.inc(drained.rejected)
+        self._points.inc(drained.points)
         self._reachable.set(1)
         if oldest_at is not None:
             self._lag.set(max(time.time() - oldest_at, 0.0))

@@ -1,13 +1,12 @@
 """`footfall settings get`, `set`."""
 
-import os
-import pwd
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated
 
 import typer
 
+from footfall.commands.actor import actor
 from footfall.commands.options import Home
 
 app = typer.Typer(help="Read and change the kill switches and settings, while footfall runs.", no_args_is_help=True)
@@ -50,7 +49,7 @@ def set_(key: Key, value: Value, home: Home = None) -> None:
     with _wrong_usage():
         check(key, value)
     with open_current(load_settings(home)) as connection:
-        old = set_setting(connection, key, value, _actor())
+        old = set_setting(connection, key, value, actor())
     was = "was not set" if old is None else f"was {old}"
     typer.echo(f"{key} is {value} already" if old == value else f"{key} is now {value}, {was}")
 
@@ -77,13 +76,3 @@ def _wrong_usage() -> Iterator[None]:
     except SettingRefused as error:
         typer.echo(f"footfall: {error}", err=True)
         raise typer.Exit(2) from error
-
-
-def _actor() -> str:
-    """Name who runs the command by the system's list of accounts; USER in the environment is anybody's word."""
-    user_id = os.getuid()
-    try:
-        return f"cli:{pwd.getpwuid(user_id).pw_name}"
-    except KeyError:
-        # a container may run as a number that the list does not know
-        return f"cli:{user_id}"

@@ -11,6 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from ingest_app.drain.rejected import is_records_fault, write_or_reject
 from ingest_app.kinds import KINDS
+from ingest_app.rewards.earning import REWARDED_KIND, earn_by_rules
 from ingest_app.schema import spool_cursors
 from ingest_app.spool.files import Part, unpack
 from ingest_app.spool.reader import Entry
@@ -21,7 +22,7 @@ EVENT_KINDS = {"activity", "events", "documents"}
 
 @dataclass(slots=True)
 class Drained:
-    """What a batch did: records read, event rows that were there already, rows that Postgres refused.
+    """What a batch did: records read, event rows that were there already, rows that Postgres refused, points earned.
 
     `has_more` tells that the batch was cut at its limits: the rest is there already.
     """
@@ -29,6 +30,7 @@ class Drained:
     records: int = 0
     duplicates: int = 0
     rejected: int = 0
+    points: int = 0
     has_more: bool = False
 
     def add(self, other: "Drained") -> None:
@@ -36,6 +38,7 @@ class Drained:
         self.records += other.records
         self.duplicates += other.duplicates
         self.rejected += other.rejected
+        self.points += other.points
         self.has_more |= other.has_more
 
 
@@ -59,8 +62,8 @@ def move_cursor(connection: Connection, spool_name: str, seq: int) -> None:
 
 
 def write_entries(connection: Connection, entries: Sequence[Entry]) -> Drained:
-    """Write the rows of entries, a statement a kind. What Postgres refuses is set aside, alone."""
-    drained = Drained()
+    """Write the rows of entries, a statement a kind, then what they earn. What Postgres refuses is set aside, alone."""
+    drained, has_earners = Drained(), False
     for kind, parts in _by_kind(entries).items():
         count = sum(part.count for part in parts)
         rows = b"[" + b",".join(part.rows[1:-1] for part in parts) + b"]"
@@ -69,6 +72,10 @@ def write_entries(connection: Connection, entries: Sequence[Entry]) -> Drained:
         drained.rejected += rejected
         if kind in EVENT_KINDS:
             drained.duplicates += count - written - rejected
+        has_earners |= kind == REWARDED_KIND and written > 0
+    # last, for the balances' locks: who spends points waits for this transaction only from here on
+    if has_earners:
+        drained.points = earn_by_rules(connection)
     return drained
 
 

@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError
 
 from ingest_app.kinds import KINDS
 from ingest_app.migrate import make_partitions
+from ingest_app.rewards.earning import REWARDED_KIND, earn_by_rules
 from ingest_app.schema import rejected_records
 
 # what stays refused however often it is tried: values, constraints, sizes, depth of nesting, an operator's trigger
@@ -67,13 +68,15 @@ def list_rejected(connection: Connection, limit: int) -> Sequence[Row[Any]]:
 def retry_rejected(connection: Connection, ids: Sequence[int]) -> tuple[int, int]:
     """Try rejected records again, all where `ids` is empty. Returns how many are in now and how many stay.
 
-    In the caller's transaction; a record whose event has come in by itself since counts once, as every event does.
+    In the caller's transaction; a record whose event has come in by itself since counts once, as every event does. What
+    comes in earns points by the rules, as it would have when it was drained.
     """
     make_partitions(connection)
     statement = select(rejected_records).order_by(rejected_records.c.id).with_for_update(skip_locked=True)
     if ids:
         statement = statement.where(rejected_records.c.id.in_(ids))
     kept = stayed = 0
+    has_earners = False
     for row in connection.execute(statement).all():
         if row.kind not in KINDS:
             stayed += 1
@@ -83,10 +86,14 @@ def retry_rejected(connection: Connection, ids: Sequence[int]) -> tuple[int, int
                 KINDS[row.kind].write(connection, b"[" + row.body.encode() + b"]")
                 connection.execute(delete(rejected_records).where(rejected_records.c.id == row.id))
             kept += 1
+            has_earners |= row.kind == REWARDED_KIND
         except DBAPIError as error:
             if not is_records_fault(error):
                 raise
             stayed += 1
+    # all at once: balances are locked in one order
+    if has_earners:
+        earn_by_rules(connection)
     return kept, stayed
 
 
