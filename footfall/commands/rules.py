@@ -22,6 +22,7 @@ EventName = Annotated[str, typer.Argument(metavar="EVENT_NAME", help="Exactly as
 def list_(home: Home = None) -> None:
     """Print all rules, and whether anything is earned at all."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from footfall.settings import load_settings
@@ -34,7 +35,9 @@ def list_(home: Home = None) -> None:
         for row in list_rules(connection):
             numbers = str(row.points), "none" if row.daily_cap is None else str(row.daily_cap)
             times = (f"{time:%Y-%m-%d %H:%M}" for time in (row.created_at, row.updated_at))
-            table.add_row(str(row.id), row.event_type, row.event_name, *numbers, "yes" if row.active else "no", *times)
+            table.add_row(
+                str(row.id), row.event_type, escape(row.event_name), *numbers, "yes" if row.active else "no", *times
+            )
         is_off = read_settings(connection).get("points_enabled") == "0"
     if table.row_count:
         Console().print(table)
