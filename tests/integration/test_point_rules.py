@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 from sqlalchemy import Engine
+from sqlalchemy.event import listen
 
 from ingest_app.database import DRAINING, make_engine
 from ingest_app.drain.drainer import Drainer
@@ -263,6 +264,14 @@ def test_removed_rule_gives_nothing_more(engine: Engine, database: psycopg.Conne
         remove_rule(connection, "button", "press", "cli:ada")
     send(a_press())
     assert balances(database) == {7: 10}
+
+
+def test_batch_pays_one_look_without_active_rules(engine: Engine, send: Send) -> None:
+    make(engine, Rule("button", "press", 10, active=False))
+    looks: list[str] = []
+    listen(engine, "before_cursor_execute", lambda *given: looks.append(given[2]))
+    send(a_press(), a_press())
+    assert len([look for look in looks if "point_rules" in look or "user_point" in look]) == 1
 
 
 def test_points_by_rules_are_counted(
