@@ -14,6 +14,7 @@ from werkzeug.exceptions import HTTPException
 
 from ingest_app.errors import RequestRefused
 from ingest_app.logs import describe
+from ingest_app.rewards.errors import NotEnough
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -45,7 +46,12 @@ class Answer(Response):
 
 def answer(body: object, status: int, outcome: str = "ok") -> Answer:
     """Encode any JSON-able value. An outcome is a metric's label: one of few, never what somebody sent."""
-    response = Answer(msgspec.json.encode(body), status=status, mimetype="application/json")
+    return encoded(msgspec.json.encode(body), status, outcome)
+
+
+def encoded(body: bytes, status: int, outcome: str = "ok") -> Answer:
+    """Answer what is JSON already."""
+    response = Answer(body, status=status, mimetype="application/json")
     response.outcome = outcome
     return response
 
@@ -75,9 +81,9 @@ def all_refused(errors: Sequence[dict[str, object]]) -> Response:
     return response
 
 
-def refused(status: int, code: str, message: str, field: str | None = None) -> Response:
+def refused(status: int, code: str, message: str, field: str | None = None, **details: int) -> Response:
     """Answer an error of INTERFACES.md's shape."""
-    return answer({"error": {"code": code, "message": message, "field": field}}, status, code)
+    return answer({"error": {"code": code, "message": message, "field": field, **details}}, status, code)
 
 
 def register_error_handlers(app: Flask) -> None:
@@ -85,7 +91,8 @@ def register_error_handlers(app: Flask) -> None:
 
     @app.errorhandler(RequestRefused)
     def _(error: RequestRefused) -> Response:
-        response = refused(error.status, error.code, str(error), error.field)
+        details = {"missing": error.missing} if isinstance(error, NotEnough) else {}
+        response = refused(error.status, error.code, str(error), error.field, **details)
         if error.retry_after_seconds is not None:
             response.headers["Retry-After"] = str(error.retry_after_seconds)
         return response

@@ -26,6 +26,9 @@ from ingest_app.keys import Key
 from ingest_app.kinds import KINDS, Kind, Receipt, event_ids_of
 from ingest_app.metrics import NodeCollector, RequestMetrics, watch_requests
 from ingest_app.privacy import NOBODY, CountryTable, Privacy, Sender, read_user_agent
+from ingest_app.rewards import described
+from ingest_app.rewards import routes as rewards
+from ingest_app.rewards.statements import Statements
 from ingest_app.schema import accounts, organizations, subscriptions, users
 from ingest_app.settings import IngestSettings
 from ingest_app.spool import Spool
@@ -48,6 +51,7 @@ class Ingest:
 
     settings: IngestSettings
     engine: Engine
+    ledger: Statements
     control: ControlWatch
     spool: Spool
     privacy: Privacy
@@ -59,6 +63,7 @@ class Ingest:
         self.metrics.publish()
         self.spool.close()
         self.engine.dispose()
+        self.ledger.close()
 
 
 class _App(Flask):
@@ -91,7 +96,8 @@ def create_app(settings: IngestSettings | None = None) -> Flask:
         app.add_url_rule(f"/api/{name}", name, partial(_state, ingest, KINDS[name]), methods=["PUT"])
         delete = partial(_delete, ingest, table)
         app.add_url_rule(f"/api/{name}/<key>", f"delete {name}", delete, methods=["DELETE"])
-    openapi.add_route(app, TRACKED, STATED)
+    rewards.add_routes(app, ingest.ledger, ingest.control)
+    openapi.add_route(app, TRACKED, STATED, described.describe())
     app.add_url_rule("/tracker.js", "tracker.js", partial(_tracker, TRACKER.read_bytes()))
     health.add_routes(app, ingest.spool, ingest.control)
     watch_requests(app, ingest.metrics, NodeCollector(ingest.settings.spool_folder, ingest.control))
@@ -117,7 +123,8 @@ def _make_parts(settings: IngestSettings) -> Ingest:
     # now, not while the first visitors wait: the rules take half a second to read
     read_user_agent("warm")
     privacy = Privacy(settings.footfall_secret, CountryTable.read(table) if table else None)
-    return Ingest(settings, engine, control, spool, privacy, metrics)
+    ledger = Statements(settings.database_url)
+    return Ingest(settings, engine, ledger, control, spool, privacy, metrics)
 
 
 def _track(ingest: Ingest, kind: Kind) -> Response:

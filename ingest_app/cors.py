@@ -22,7 +22,7 @@ from ingest_app.keys import hash_key
 
 # read by any page, and kept by caches, which must not keep one origin's answer for another
 PUBLIC = frozenset({"/healthz", "/openapi.json", "/tracker.js"})
-SCOPES = {"POST": {"write", "server"}, "PUT": {"server"}, "DELETE": {"server"}}
+SCOPES = {"GET": {"server"}, "POST": {"write", "server"}, "PUT": {"server"}, "DELETE": {"server"}}
 HEADERS = "authorization, content-type, content-encoding, idempotency-key"
 # Chromium keeps a preflight's answer for no longer; a key's list is obeyed at once all the same, at the request itself
 MAX_AGE_SECONDS = 7200
@@ -49,7 +49,7 @@ def register_cors(app: Flask, control: ControlWatch) -> None:
 
 def _readable(response: Response, origin: str) -> Response:
     response.headers["Access-Control-Allow-Origin"] = origin
-    response.headers["Access-Control-Expose-Headers"] = "Retry-After"
+    response.headers["Access-Control-Expose-Headers"] = "Retry-After, Idempotency-Replayed"
     response.vary.add("Origin")
     return response
 

@@ -19,10 +19,11 @@ WATCHING = "-c lock_timeout=2s -c statement_timeout=2s"
 SERVING = "-c lock_timeout=5s -c statement_timeout=30s"
 
 
-def make_engine(database_url: str, pool_size: int = 4, options: str = "") -> Engine:
+def make_engine(database_url: str, pool_size: int = 4, options: str = "", is_bare: bool = False) -> Engine:
     """Make the pool of a process. `database_url` is a libpq URL; psycopg 3 is the driver.
 
-    `options` go to each session, after those of the URL. Raises DatabaseUnreachable where the URL is none of Postgres.
+    `options` go to each session, after those of the URL. A bare one is in autocommit, and neither asks whether a
+    connection still lives nor tidies up behind it. Raises DatabaseUnreachable where the URL is none of Postgres.
     """
     try:
         url = make_url(database_url)
@@ -36,7 +37,8 @@ def make_engine(database_url: str, pool_size: int = 4, options: str = "") -> Eng
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=POOL_WAIT_SECONDS,
-        pool_pre_ping=True,
+        pool_pre_ping=not is_bare,
+        **({"isolation_level": "AUTOCOMMIT", "pool_reset_on_return": None} if is_bare else {}),
         # an error's text may end in a log, and parameters are people's data
         hide_parameters=True,
         connect_args={

@@ -2,13 +2,15 @@
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import accumulate
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar, cast
 
 import msgspec
 from msgspec import Meta
+from werkzeug.datastructures import MultiDict
 
 from ingest_app.errors import BodyTooLarge, InvalidRecord
 from ingest_app.records import NUL, Record, without_nul_search
@@ -23,8 +25,13 @@ PLACE = re.compile(r"^(?P<problem>.*?)(?: - at `\$\.(?P<place>[^`]*)`)?$", re.DO
 MISSING_FIELD = re.compile(r"missing required field `(?P<name>[^`]+)`")
 # whatever a decoder says of bytes that are no record; bad UTF-8 inside of a text comes as the last one
 FAULTS = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
+NUMBER = re.compile("[0-9]{1,19}")
+# how a key is shown where no header can be set
+KEY_PARAMETER = "key"
 STEPS = {ord(b"["): 1, ord(b"{"): 1, ord(b"]"): -1, ord(b"}"): -1}
 NOT_MARKS = bytes(byte for byte in range(256) if byte not in {*STEPS, ord('"')})
+
+One = TypeVar("One", bound=Record)
 
 
 @dataclass(slots=True)
@@ -46,6 +53,30 @@ def decode_body(body: bytes, record: type[Record]) -> Decoded:
         return Decoded(_decode_whole(body, record))
     except FAULTS:
         return decode_items(body, record)
+
+
+def decode_one(body: bytes, record: type[One]) -> One:
+    """Decode one record. Raises InvalidRecord, also of an array: of more than one, which of them was done?"""
+    if _is_batch(body):
+        raise InvalidRecord("the body holds one record, not an array")
+    decoded = decode_body(body, record)
+    if decoded.errors:
+        raise _invalid(decoded.errors[0])
+    return cast(One, decoded.records[0])
+
+
+def decode_query(query: MultiDict[str, str], record: type[One]) -> One:
+    """Read what stands behind the `?` of an address, less the key. Raises InvalidRecord."""
+    values: dict[str, object] = {}
+    for name, stated in query.lists():
+        if len(stated) > 1:
+            raise InvalidRecord(f"{name} is stated twice", name)
+        values[name] = int(stated[0]) if NUMBER.fullmatch(stated[0]) else stated[0]
+    values.pop(KEY_PARAMETER, None)
+    try:
+        return msgspec.convert(values, record)
+    except msgspec.ValidationError as error:
+        raise _invalid(_verdict(error)) from None
 
 
 def decode_items(body: bytes, record: type[Record]) -> Decoded:
@@ -115,6 +146,11 @@ def _split_leniently(body: bytes) -> list[msgspec.Raw] | None:
     except (ValueError, RecursionError):
         return None
     return [msgspec.Raw(json.dumps(item).encode()) for item in items] if isinstance(items, list) else None
+
+
+def _invalid(verdict: Mapping[str, object]) -> InvalidRecord:
+    field = verdict["field"]
+    return InvalidRecord(str(verdict["error"]), None if field is None else str(field))
 
 
 def _verdict(error: Exception) -> dict[str, str | None]:

@@ -4,8 +4,8 @@ What is valid stands in `records.py`; here is only how the routes, their bodies 
 types of the answers are stated here once more and closed, so that an answer that says something else fails a test.
 """
 
-from collections.abc import Iterable, Sequence
-from functools import cache
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 from uuid import UUID
@@ -41,12 +41,16 @@ class Accepted(Struct, forbid_unknown_fields=True):
 
 
 class Fault(Struct, forbid_unknown_fields=True):
-    """What went wrong: `field` names the place in a record; `id` finds an unforeseen error in the log."""
+    """What went wrong: `field` names the place in a record; `id` finds an unforeseen error in the log.
+
+    `missing` says by how much a balance is too low.
+    """
 
     code: str
     message: str
     field: str | None
     id: str | UnsetType = UNSET
+    missing: int | UnsetType = UNSET
 
 
 class Refused(Struct, forbid_unknown_fields=True):
@@ -61,6 +65,7 @@ REFUSALS = {
     "401": "No key, an unknown one, or a revoked one",
     "403": "This key may not do this, or not from this page",
     "404": "There is no row of this id",
+    "409": "Nothing moved: there is too little, or too much, or it was done before, as `code` says",
     "413": "More than 1,000 records or 1 MiB: send less at a time",
     "415": "A media type, a charset or an encoding that is not read",
     "429": "More requests than this key may send: send it again after `Retry-After` seconds",
@@ -76,17 +81,26 @@ PUBLIC = {
 }
 
 
-def add_route(app: Flask, tracked: Iterable[str], stated: Iterable[str]) -> None:
+@dataclass(frozen=True, slots=True)
+class Others:
+    """Addresses that are described elsewhere, with the types that they name."""
+
+    paths: Mapping[str, Json]
+    types: Sequence[type[Struct]]
+
+
+def add_route(app: Flask, tracked: Iterable[str], stated: Iterable[str], others: Others) -> None:
     """Add `/openapi.json`; the document is made here, not at each request."""
-    document = msgspec.json.encode(make_document(tuple(tracked), tuple(stated)))
+    document = msgspec.json.encode(make_document(tuple(tracked), tuple(stated), others))
     app.add_url_rule("/openapi.json", "openapi", lambda: Response(document, mimetype="application/json"))
 
 
-@cache
-def make_document(tracked: Sequence[str], stated: Sequence[str]) -> Json:
-    """Describe the kinds that are posted, the kinds that are put and deleted, and what is read without a key."""
+def make_document(tracked: Sequence[str], stated: Sequence[str], others: Others) -> Json:
+    """Describe the kinds that are posted, those that are put and deleted, others, and what is read without a key."""
     types = [KINDS[name].record for name in (*tracked, *stated)]
-    _, schemas = msgspec.json.schema_components((*types, Accepted, Refused), ref_template=SCHEMAS + "{name}")
+    _, schemas = msgspec.json.schema_components(
+        (*types, *others.types, Accepted, Refused), ref_template=SCHEMAS + "{name}"
+    )
     public = {path: {"get": _get(path, *about)} for path, about in PUBLIC.items()}
     return {
         "openapi": "3.1.0",
@@ -95,16 +109,38 @@ def make_document(tracked: Sequence[str], stated: Sequence[str]) -> Json:
             "version": version("footfall"),
             "license": {"name": "Apache-2.0"},
         },
-        "paths": dict(_kind_paths(tracked, stated)) | public,
+        "paths": dict(_kind_paths(tracked, stated)) | dict(others.paths) | public,
         "components": {
             "schemas": schemas,
-            "responses": {"Accepted": _answer("Kept, on disk", "Accepted")} | dict(_refusals()),
+            "responses": {"Accepted": answer("Kept, on disk", "Accepted")} | dict(_refusals()),
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer"},
                 "address": {"type": "apiKey", "in": "query", "name": "key", "description": "For beacons"},
             },
         },
     }
+
+
+def body(schema: Json, media_types: Sequence[str] = ("application/json", "text/plain")) -> Json:
+    """Describe a body, which text/plain holds as JSON, too."""
+    as_text = {"type": "string", "contentMediaType": "application/json", "contentSchema": schema}
+    content = {media: {"schema": as_text if media == "text/plain" else schema} for media in media_types}
+    return {"required": True, "description": PACKED, "content": content}
+
+
+def answer(description: str, schema: str) -> Json:
+    """Describe an answer of one type."""
+    return {"description": description, "content": {"application/json": {"schema": {"$ref": SCHEMAS + schema}}}}
+
+
+def refused_by(*statuses: str) -> Json:
+    """Name the refusals that an address knows."""
+    return {status: _response(f"Refused{status}") for status in statuses}
+
+
+def security() -> list[Json]:
+    """Say how a key is shown."""
+    return [{"bearer": []}, {"address": []}]
 
 
 def _kind_paths(tracked: Sequence[str], stated: Sequence[str]) -> Iterable[tuple[str, Json]]:
@@ -119,15 +155,13 @@ def _send(name: str, summary: str, media_types: Sequence[str]) -> Json:
     record = KINDS[name].record
     one = {"$ref": SCHEMAS + record.__name__}
     schema = {"anyOf": [one, {"type": "array", "items": one, "minItems": 1, "maxItems": MAX_ITEMS}]}
-    as_text = {"type": "string", "contentMediaType": "application/json", "contentSchema": schema}
-    content = {media: {"schema": as_text if media == "text/plain" else schema} for media in media_types}
     return {
         "summary": summary,
         "description": record.__doc__,
         "operationId": summary.replace("/", " ").replace(" ", "-").lower(),
-        "security": _security(),
-        "requestBody": {"required": True, "description": PACKED, "content": content},
-        "responses": {"202": _response("Accepted")} | _refused_by("400", "401", "403", "413", "415", "429", "503"),
+        "security": security(),
+        "requestBody": body(schema, media_types),
+        "responses": {"202": _response("Accepted")} | refused_by("400", "401", "403", "413", "415", "429", "503"),
     }
 
 
@@ -138,9 +172,9 @@ def _delete(name: str) -> Json:
     return {
         "summary": f"Delete one of {name}",
         "operationId": f"delete-{name}",
-        "security": _security(),
+        "security": security(),
         "parameters": [{"name": "id", "in": "path", "required": True, "schema": schema}],
-        "responses": {"204": {"description": "Deleted"}} | _refused_by("400", "401", "403", "404", "429", "503"),
+        "responses": {"204": {"description": "Deleted"}} | refused_by("400", "401", "403", "404", "429", "503"),
     }
 
 
@@ -156,23 +190,11 @@ def _refusals() -> Iterable[tuple[str, Json]]:
     seconds = {"description": "When to send it again", "schema": {"type": "string", "pattern": "^[0-9]+$"}}
     for status, description in REFUSALS.items():
         headers = {"headers": {"Retry-After": seconds}} if "Retry-After" in description else {}
-        yield f"Refused{status}", _answer(description, "Refused") | headers
-
-
-def _answer(description: str, schema: str) -> Json:
-    return {"description": description, "content": {"application/json": {"schema": {"$ref": SCHEMAS + schema}}}}
-
-
-def _refused_by(*statuses: str) -> Json:
-    return {status: _response(f"Refused{status}") for status in statuses}
+        yield f"Refused{status}", answer(description, "Refused") | headers
 
 
 def _response(name: str) -> Json:
     return {"$ref": f"#/components/responses/{name}"}
-
-
-def _security() -> list[Json]:
-    return [{"bearer": []}, {"address": []}]
 
 
 _UUID = {"type": "string", "format": "uuid"}

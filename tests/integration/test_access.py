@@ -143,7 +143,7 @@ def test_page_can_read_every_answer(api: Api) -> None:
 def test_page_can_read_how_long_to_wait(api: Api, make_key: MakeKey) -> None:
     response = _until_limited(api, make_key(rate=1), Origin=PAGE)
     _assert_readable(response)
-    assert response.headers["Access-Control-Expose-Headers"] == "Retry-After"
+    assert response.headers["Access-Control-Expose-Headers"] == "Retry-After, Idempotency-Replayed"
 
 
 @pytest.mark.parametrize("headers", [{}, {"Origin": PAGE}])
