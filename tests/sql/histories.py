@@ -25,11 +25,15 @@ def make_partitions(database: psycopg.Connection) -> None:
 
 
 def insert_rows(database: psycopg.Connection, chance: random.Random, count: int, **overrides: object) -> None:
-    """Insert rows into each event table, at few moments, so that some days get new rows and others do not."""
+    """Insert rows into each event table and a log, at few moments, so that some days get new rows and others do not.
+
+    Of what `overrides` names, a log has only the time.
+    """
     moments = chance.sample(MOMENTS, 3)
-    for table, make in (("activity_events", _activity), ("tracking_events", _event), ("tracking_documents", _open)):
+    for table, make in _MADE:
         rows = [{**make(chance), "created_at": _near(chance, chance.choice(moments))} for _ in range(count)]
-        insert(database, table, [{**row, **overrides} for row in rows])
+        known = overrides if table in EVENT_TABLES else {name: overrides[name] for name in overrides.keys() & rows[0]}
+        insert(database, table, [{**row, **known} for row in rows])
 
 
 def repeat_rows(database: psycopg.Connection, chance: random.Random) -> None:
@@ -78,3 +82,22 @@ def _open(chance: random.Random) -> Row:
         "country_code": chance.choice([None, "DE"]),
         "is_bot": chance.random() < 0.2,
     }
+
+
+def _move(chance: random.Random) -> Row:
+    earned = chance.random() < 0.6
+    related_event = chance.choice([None, "quiz", "streak"]) if earned else None
+    return {
+        "user_id": chance.choice([1, 2, 3]),
+        "action": "earn" if earned else "redeem",
+        "points": chance.randrange(1, 100),
+        "related_event": related_event,
+    }
+
+
+_MADE = (
+    ("activity_events", _activity),
+    ("tracking_events", _event),
+    ("tracking_documents", _open),
+    ("user_point_logs", _move),
+)

@@ -8,8 +8,11 @@ from warehouse.archive.sources import prepare_sources
 from warehouse.builds import begin_build, finish_build
 from warehouse.load import load
 
-# all that is built day by day, with what it reads and what is made of it
-BY_DAY = ("--select", "+config.incremental_strategy:replace_days", "rpt_document_opens", "rpt_monthly_logins")
+# all that is built day by day, with what it reads and what is made of it, and the checks that look at nothing else
+BY_DAY = (
+    *("--select", "+config.incremental_strategy:replace_days", "rpt_document_opens", "rpt_monthly_logins"),
+    *("--indirect-selection", "buildable"),
+)
 
 
 @dataclass(frozen=True)

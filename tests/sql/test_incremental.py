@@ -29,6 +29,7 @@ COUNTED = {
     "marts.rpt_daily_activity": ("activity_date", "login_count"),
     "marts.rpt_document_opens_daily": ("open_date", "open_count"),
     "marts.rpt_event_usage_daily": ("event_date", "event_count"),
+    "marts.rpt_points_daily": ("log_date", "earning_user_count"),
 }
 ALL_TIME = ["marts.rpt_document_opens", "marts.rpt_monthly_logins"]
 A_DAY = datetime(2024, 2, 29, 12, tzinfo=UTC)

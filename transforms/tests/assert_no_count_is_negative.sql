@@ -29,14 +29,6 @@ counts as (
 
     union all
 
-    -- points taken back may exceed those earned on a day, but no fewer than nobody can earn
-    select
-        'rpt_points_daily' as mart,
-        least(earning_user_count, redeeming_user_count) as least_count
-    from {{ ref('rpt_points_daily') }}
-
-    union all
-
     select
         'rpt_points_balances' as mart,
         least(

@@ -1,6 +1,6 @@
 {{ config(
     meta={
-        'touched': {'tables': ['activity_events', 'tracking_events', 'tracking_documents']},
+        'touched': {'tables': ['activity_events', 'tracking_events', 'tracking_documents', 'user_point_logs']},
         'dagster': {'ref': {'name': 'rpt_event_usage_daily'}},
     }
 ) }}
@@ -40,6 +40,12 @@ app_usage as (
 document_opens as (
 
     {{ touched_rows(ref('rpt_document_opens_daily'), 'open_date') }}
+
+),
+
+points as (
+
+    {{ touched_rows(ref('rpt_points_daily'), 'log_date') }}
 
 ),
 
@@ -90,6 +96,15 @@ final as (
         open_date as reported_date
     from document_opens
     where open_count < 1
+
+    union all
+
+    -- points taken back may exceed those earned on a day, but no fewer than nobody can earn
+    select
+        'rpt_points_daily' as table_name,
+        log_date as reported_date
+    from points
+    where earning_user_count < 0 or redeeming_user_count < 0 or earning_user_count + redeeming_user_count < 1
 
 )
 

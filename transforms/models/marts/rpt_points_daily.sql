@@ -2,7 +2,7 @@ with
 
 point_logs as (
 
-    select * from {{ ref('stg_user_point_logs') }}
+    {{ touched_rows(ref('stg_user_point_logs'), 'created_date', 'created_at') }}
 
 ),
 
