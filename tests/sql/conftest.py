@@ -18,7 +18,10 @@ from psycopg import sql
 from sqlalchemy import make_url
 
 TRANSFORMS = Path(__file__).parents[2] / "transforms"
-NOT_LOADED = ("admin_audit_log", "alembic_version", "api_keys", "event_ids", "rejected_records", "spool_cursors")
+NOT_LOADED = (
+    *("admin_audit_log", "alembic_version", "api_keys", "event_ids", "idempotency_keys", "point_rules"),
+    *("rejected_records", "spool_cursors"),
+)
 RAW_TYPES = {
     "bigint": "BIGINT",
     "boolean": "BOOLEAN",
@@ -31,6 +34,13 @@ RAW_TYPES = {
     "uuid": "UUID",
     "xid8": "UBIGINT",
 }
+# what a load and the beginning of a build leave behind
+LOADED_NOW = """
+    CREATE SCHEMA IF NOT EXISTS meta;
+    CREATE OR REPLACE TABLE meta.load_cursors AS
+    SELECT table_name, 'a moment' AS snapshot, now() AS loaded_at FROM duckdb_tables() WHERE schema_name = 'raw';
+    CREATE OR REPLACE TABLE meta.builds AS SELECT 'a build' AS build_id, now() AS begun_at;
+"""
 Rows = list[tuple[Any, ...]]
 
 
@@ -89,6 +99,7 @@ class Models:
                 connection.execute(f'CREATE OR REPLACE VIEW sources."{table}" AS SELECT * FROM raw."{table}"')
                 path = _csv(database, table, self.home / f"{table}.csv")
                 connection.execute(f"COPY raw.\"{table}\" FROM '{path}' (FORMAT csv, HEADER)")
+            connection.execute(LOADED_NOW)
 
 
 def messages(result: dbtRunnerResult) -> dict[str, str]:

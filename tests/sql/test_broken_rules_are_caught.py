@@ -66,6 +66,11 @@ BREAKS_OF_STATE = {
         SELECT * REPLACE (valid_from - INTERVAL 1 DAY AS valid_from) FROM marts.dim_subscriptions LIMIT 1
     """,
     "assert_every_visitor_was_new_once": "DELETE FROM marts.rpt_visitors_daily WHERE visit_date = '2024-01-01'",
+    "assert_no_day_has_more_visitors_than_visits": """
+        UPDATE marts.rpt_visitors_daily SET visitor_count = 1000 WHERE visit_date = '2024-03-01'
+    """,
+    "assert_accounts_are_no_fewer_than_any_part": "UPDATE marts.rpt_totals SET expired_users = total_users + 1",
+    "assert_live_users_fit_their_sessions": "UPDATE marts.rpt_live_users SET live_user_count = 100",
 }
 
 

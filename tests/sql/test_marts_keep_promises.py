@@ -201,6 +201,7 @@ def test_every_mart_and_column_has_a_comment(built: Models) -> None:
 def test_schemas_are_named_after_their_folders(built: Models) -> None:
     query = "SELECT DISTINCT schema_name FROM duckdb_schemas() WHERE NOT internal AND schema_name != 'main'"
     assert {schema for (schema,) in built.rows(query)} == {
+        "meta",
         "raw",
         "sources",
         "staging",

@@ -2,11 +2,11 @@
 
 with
 
-staged as (
+sourced as (
 
     select count(*) as event_count
-    from {{ ref('stg_activity_events') }}
-    where not is_bot
+    from {{ source('raw', 'activity_events') }}
+    where is_bot is not true
 
 ),
 
@@ -27,12 +27,12 @@ by_day as (
 final as (
 
     select
-        staged.event_count as staged_count,
+        sourced.event_count as source_count,
         daily.event_count + by_day.signup_count as reported_count
-    from staged
+    from sourced
     cross join daily
     cross join by_day
-    where staged.event_count <> daily.event_count + by_day.signup_count
+    where sourced.event_count <> daily.event_count + by_day.signup_count
 
 )
 

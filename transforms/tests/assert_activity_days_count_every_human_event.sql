@@ -9,7 +9,7 @@ with
 
 activity_events as (
 
-    {{ touched_rows(ref('stg_activity_events'), 'created_date', 'created_at') }}
+    {{ touched_rows(source('raw', 'activity_events'), local_date('created_at'), 'created_at') }}
 
 ),
 
@@ -25,14 +25,15 @@ activity_by_day as (
 
 ),
 
-staged as (
+sourced as (
 
     select
-        created_date as activity_date,
-        count(*) as event_count
+        {{ local_date('created_at') }} as activity_date,
+        count(*) as event_count,
+        count(*) filter (where event_type = 'login') as login_count
     from activity_events
-    where not is_bot
-    group by created_date
+    where is_bot is not true
+    group by {{ local_date('created_at') }}
 
 ),
 
@@ -40,14 +41,16 @@ reports as (
 
     select
         activity_date,
-        login_count + app_open_count + action_count as event_count
+        login_count + app_open_count + action_count as event_count,
+        0 as login_count
     from daily_activity
 
     union all
 
     select
         activity_date,
-        signup_count as event_count
+        signup_count as event_count,
+        login_count
     from activity_by_day
 
 ),
@@ -56,7 +59,8 @@ reported as (
 
     select
         activity_date,
-        sum(event_count) as event_count
+        sum(event_count) as event_count,
+        sum(login_count) as login_count
     from reports
     group by activity_date
 
@@ -65,14 +69,17 @@ reported as (
 final as (
 
     select
-        staged.event_count as staged_count,
+        sourced.event_count as source_count,
         reported.event_count as reported_count,
-        coalesce(staged.activity_date, reported.activity_date) as activity_date
-    from staged
-    full outer join reported on staged.activity_date = reported.activity_date
+        sourced.login_count as source_login_count,
+        reported.login_count as reported_login_count,
+        coalesce(sourced.activity_date, reported.activity_date) as activity_date
+    from sourced
+    full outer join reported on sourced.activity_date = reported.activity_date
     where
-        staged.event_count <> reported.event_count
-        or staged.event_count is null
+        sourced.event_count <> reported.event_count
+        or sourced.login_count <> reported.login_count
+        or sourced.event_count is null
         or reported.event_count is null
 
 )

@@ -2,11 +2,11 @@
 
 with
 
-staged as (
+sourced as (
 
     select count(*) as open_count
-    from {{ ref('stg_tracking_documents') }}
-    where not is_bot
+    from {{ source('raw', 'tracking_documents') }}
+    where is_bot is not true
 
 ),
 
@@ -27,15 +27,15 @@ days as (
 final as (
 
     select
-        staged.open_count as staged_count,
+        sourced.open_count as source_count,
         documents.open_count as all_open_count,
         days.open_count as daily_open_count
-    from staged
+    from sourced
     cross join documents
     cross join days
     where
-        staged.open_count <> documents.open_count
-        or staged.open_count <> days.open_count
+        sourced.open_count <> documents.open_count
+        or sourced.open_count <> days.open_count
 
 )
 

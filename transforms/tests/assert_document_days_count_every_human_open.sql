@@ -9,7 +9,7 @@ with
 
 documents as (
 
-    {{ touched_rows(ref('stg_tracking_documents'), 'created_date', 'created_at') }}
+    {{ touched_rows(source('raw', 'tracking_documents'), local_date('created_at'), 'created_at') }}
 
 ),
 
@@ -19,14 +19,14 @@ document_days as (
 
 ),
 
-staged as (
+sourced as (
 
     select
-        created_date as open_date,
+        {{ local_date('created_at') }} as open_date,
         count(*) as open_count
     from documents
-    where not is_bot
-    group by created_date
+    where is_bot is not true
+    group by {{ local_date('created_at') }}
 
 ),
 
@@ -43,14 +43,14 @@ reported as (
 final as (
 
     select
-        staged.open_count as staged_count,
+        sourced.open_count as source_count,
         reported.open_count as reported_count,
-        coalesce(staged.open_date, reported.open_date) as open_date
-    from staged
-    full outer join reported on staged.open_date = reported.open_date
+        coalesce(sourced.open_date, reported.open_date) as open_date
+    from sourced
+    full outer join reported on sourced.open_date = reported.open_date
     where
-        staged.open_count <> reported.open_count
-        or staged.open_count is null
+        sourced.open_count <> reported.open_count
+        or sourced.open_count is null
         or reported.open_count is null
 
 )

@@ -9,7 +9,7 @@ with
 
 events as (
 
-    {{ touched_rows(ref('stg_tracking_events'), 'created_date', 'created_at') }}
+    {{ touched_rows(source('raw', 'tracking_events'), local_date('created_at'), 'created_at') }}
 
 ),
 
@@ -19,14 +19,14 @@ event_usage as (
 
 ),
 
-staged as (
+sourced as (
 
     select
-        created_date as event_date,
+        {{ local_date('created_at') }} as event_date,
         count(*) as event_count
     from events
-    where not is_bot
-    group by created_date
+    where is_bot is not true
+    group by {{ local_date('created_at') }}
 
 ),
 
@@ -43,14 +43,14 @@ reported as (
 final as (
 
     select
-        staged.event_count as staged_count,
+        sourced.event_count as source_count,
         reported.event_count as reported_count,
-        coalesce(staged.event_date, reported.event_date) as event_date
-    from staged
-    full outer join reported on staged.event_date = reported.event_date
+        coalesce(sourced.event_date, reported.event_date) as event_date
+    from sourced
+    full outer join reported on sourced.event_date = reported.event_date
     where
-        staged.event_count <> reported.event_count
-        or staged.event_count is null
+        sourced.event_count <> reported.event_count
+        or sourced.event_count is null
         or reported.event_count is null
 
 )

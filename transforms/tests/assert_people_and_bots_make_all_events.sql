@@ -3,10 +3,10 @@
 -- all of history, and not a column of it is read: a missed day shows here
 with
 
-staged as (
+sourced as (
 
     select count(*) as event_count
-    from {{ ref('stg_tracking_events') }}
+    from {{ source('raw', 'tracking_events') }}
 
 ),
 
@@ -32,11 +32,11 @@ reported as (
 final as (
 
     select
-        staged.event_count as staged_count,
+        sourced.event_count as source_count,
         reported.event_count as reported_count
-    from staged
+    from sourced
     cross join reported
-    where staged.event_count <> reported.event_count
+    where sourced.event_count <> reported.event_count
 
 )
 

@@ -15,7 +15,7 @@ statuses as (
 subscriptions as (
 
     select count(*) as subscription_count
-    from {{ ref('stg_subscriptions') }}
+    from {{ source('raw', 'subscriptions') }}
 
 ),
 
@@ -36,7 +36,7 @@ final as (
 
     select
         statuses.subscription_count as reported_count,
-        subscriptions.subscription_count as staged_count,
+        subscriptions.subscription_count as source_count,
         statuses.active_count,
         totals.active_subscriptions,
         plans.subscription_count as subscriptions_of_plans,
