@@ -50,7 +50,7 @@ def read_logs(statements: Statements, log: str, user_id: int, page: Page) -> Jso
 
 
 def _ask(statements: Statements, name: str, user_id: int, **values: object) -> list[Json]:
-    return statements.ask(read_statements("history.sql")[name], {"user_id": user_id, **values})
+    return list(statements.read(read_statements("history.sql")[name], {"user_id": user_id, **values}))
 
 
 def _ask_one(statements: Statements, name: str, user_id: int, **values: object) -> Json:

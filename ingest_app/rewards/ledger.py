@@ -28,7 +28,7 @@ from ingest_app.rewards.errors import (
     UnknownUser,
 )
 from ingest_app.rewards.moves import Move
-from ingest_app.rewards.statements import Statements, read_statements
+from ingest_app.rewards.statements import Statements, numbered_statements
 
 # each turn means that somebody else's move was made meanwhile: on one user, with many who ask, that is no fault
 MOST_TURNS = 100
@@ -37,7 +37,7 @@ REFUSALS: dict[str, type[MoveRefused]] = {
     for error in (PointsDisabled, UnknownUser, UnknownLog, IsAReversal, AlreadyReversed, NotReversible)
 } | {"no_price": NoPrice}
 SHORTAGES: dict[str, type[NotEnough]] = {error.code: error for error in (NotEnoughPoints, NotEnoughCredits)}
-OVERTAKEN = "overtaken"
+OVERTAKEN = b"overtaken"
 
 log = logging.getLogger(__name__)
 
@@ -45,12 +45,12 @@ log = logging.getLogger(__name__)
 class Found(NamedTuple):
     """What a statement of `moves.sql` says: an answer, of before where there is a `stored_hash`; or a refusal."""
 
-    status: int
-    answer: str | None
-    stored_hash: str | None
-    refusal: str
-    held: int
-    needed: int
+    status: bytes | None
+    answer: bytes | None
+    stored_hash: bytes | None
+    refusal: bytes | None
+    held: bytes | None
+    needed: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,30 +68,22 @@ def make_move(statements: Statements, move: Move, record: Record, app_name: str,
     Raises MoveRefused, by which nothing is written; LedgerUnavailable where it may have been made, or not.
     """
     request_hash = _hash(move, record)
-    found = _ask(
-        statements,
-        move,
-        {
-            **structs.asdict(record),
-            "app_name": app_name,
-            "idempotency_key": idempotency_key,
-            "request_hash": request_hash,
-        },
-    )
+    known = {"app_name": app_name, "idempotency_key": idempotency_key, "request_hash": request_hash}
+    found = _ask(statements, move, structs.asdict(record) | known)
     if found.answer is None:
         raise _refusal(found, move.field)
-    if found.stored_hash not in {None, request_hash}:
+    if found.stored_hash not in {None, request_hash.encode()}:
         raise KeyReused
-    return Made(found.status, found.answer.encode(), is_replay=found.stored_hash is not None)
+    return Made(int(found.status or 0), found.answer, is_replay=found.stored_hash is not None)
 
 
 def _ask(statements: Statements, move: Move, values: dict[str, Any]) -> Found:
     """Ask until there is an answer, or a refusal that was true at one moment, with no other move in between."""
-    statement = read_statements("moves.sql")[move.statement]
+    statement = numbered_statements("moves.sql")[move.statement]
     is_too_large = False
     for _ in range(MOST_TURNS):
         try:
-            (row,) = statements.ask(statement, values)
+            found = Found(*statements.move(statement, values))
         except errors.NumericValueOutOfRange:
             # the first time it may be by this very move, made at the same moment by another with the same key
             if is_too_large:
@@ -101,16 +93,16 @@ def _ask(statements: Statements, move: Move, values: dict[str, Any]) -> Found:
             # the same key, or a reversal of the same row, at the same moment; or credits that went meanwhile
             log.info("a move is asked for again: %s", error.sqlstate)
         else:
-            found = Found(**row)
             if found.answer is not None or found.refusal != OVERTAKEN:
                 return found
     raise LedgerUnavailable
 
 
 def _refusal(found: Found, field: str) -> MoveRefused:
-    if found.refusal in SHORTAGES:
-        return SHORTAGES[found.refusal](field, found.held, found.needed)
-    return REFUSALS[found.refusal]()
+    refusal = (found.refusal or b"").decode()
+    if refusal in SHORTAGES:
+        return SHORTAGES[refusal](field, int(found.held or 0), int(found.needed or 0))
+    return REFUSALS[refusal]()
 
 
 def _hash(move: Move, record: Record) -> str:

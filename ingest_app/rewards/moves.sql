@@ -39,7 +39,7 @@ kept AS (
     INSERT INTO idempotency_keys (app_name, idempotency_key, request_hash, status, answer)
     SELECT
         %(app_name)s::text, %(idempotency_key)s::text, %(request_hash)s::text, 200,
-        format('{"log_id":%%s,"user_id":%%s,"points":%%s}', logged.id, %(user_id)s::bigint, balance.points)
+        format('{"log_id":%s,"user_id":%s,"points":%s}', logged.id, %(user_id)s::bigint, balance.points)
     FROM logged
     CROSS JOIN balance
     RETURNING request_hash, status, answer
@@ -111,7 +111,7 @@ kept AS (
     SELECT
         %(app_name)s::text, %(idempotency_key)s::text, %(request_hash)s::text, 200,
         format(
-            '{"log_id":%%s,"user_id":%%s,"points":%%s,"credits":%%s,"points_consumed":%%s,"credits_added":%%s}',
+            '{"log_id":%s,"user_id":%s,"points":%s,"credits":%s,"points_consumed":%s,"credits_added":%s}',
             logged.id, %(user_id)s::bigint, taken.points, added.credits, taken.points_consumed, %(credits)s::integer
         )
     FROM taken
@@ -172,7 +172,7 @@ kept AS (
     INSERT INTO idempotency_keys (app_name, idempotency_key, request_hash, status, answer)
     SELECT
         %(app_name)s::text, %(idempotency_key)s::text, %(request_hash)s::text, 200,
-        format('{"log_id":%%s,"user_id":%%s,"credits":%%s}', logged.id, %(user_id)s::bigint, taken.credits)
+        format('{"log_id":%s,"user_id":%s,"credits":%s}', logged.id, %(user_id)s::bigint, taken.credits)
     FROM logged
     CROSS JOIN taken
     RETURNING request_hash, status, answer
@@ -287,7 +287,7 @@ kept AS (
     SELECT
         %(app_name)s::text, %(idempotency_key)s::text, %(request_hash)s::text, 200,
         format(
-            '{"log_id":%%s,"reverses_id":%%s,"user_id":%%s,"points":%%s,"credits":%%s}',
+            '{"log_id":%s,"reverses_id":%s,"user_id":%s,"points":%s,"credits":%s}',
             logged.id, %(log_id)s::bigint, passed.user_id, moved.points, moved.credits
         )
     FROM passed
