@@ -76,12 +76,13 @@ def test_matching_event_earns_with_a_log_row(engine: Engine, database: psycopg.C
 
 
 def test_other_events_are_stored_and_earn_nothing(engine: Engine, database: psycopg.Connection, send: Send) -> None:
-    make(engine, PRESS)
+    make(engine, PRESS, Rule("button", "quiz_%", 10))
     others: dict[str, dict[str, Any]] = {
         "type": {"event_type": "visit"},
         "case": {"event_name": "Press"},
         "space": {"event_name": "press "},
         "wildcard": {"event_name": "%"},
+        "pattern": {"event_name": "quiz_1"},
         "guest": {"user_type": "guest"},
         "bot": {"is_bot": True},
         "nobody": {"user_id": None},
@@ -147,7 +148,8 @@ def test_cap_holds_within_and_across_batches(
 
 def test_cap_may_be_reached_to_the_point(engine: Engine, database: psycopg.Connection, send: Send) -> None:
     make(engine, Rule("button", "press", 10, daily_cap=30), Rule("button", "once", 1, daily_cap=1))
-    send(*(a_press() for _ in range(4)), a_press(event_name="once"), a_press(event_name="once"))
+    send(a_press(), a_press(), a_press(event_name="once"))
+    send(a_press(), a_press(), a_press(event_name="once"))
     assert balances(database) == {7: 31}
 
 
@@ -226,14 +228,14 @@ def test_full_balance_leaves_the_event_stored(
     engine: Engine, database: psycopg.Connection, send: Send, caplog: pytest.LogCaptureFixture
 ) -> None:
     make(engine, PRESS)
-    database.execute("INSERT INTO user_points (user_id, points) VALUES (7, %s)", [MOST - 15])
-    database.execute("INSERT INTO user_point_logs (user_id, action, points) VALUES (7, 'earn', %s)", [MOST - 15])
+    database.execute("INSERT INTO user_points (user_id, points) VALUES (7, %s)", [MOST - 20])
+    database.execute("INSERT INTO user_point_logs (user_id, action, points) VALUES (7, 'earn', %s)", [MOST - 20])
     with caplog.at_level(logging.WARNING, logger="ingest_app.rewards.earning"):
         send(*(a_press() for _ in range(3)), a_press(8))
-    assert balances(database) == {7: MOST - 5, 8: 10}
+    assert balances(database) == {7: MOST, 8: 10}
     assert (count(database, "tracking_events"), count(database, "rejected_records")) == (4, 0)
     assert [record.getMessage() for record in caplog.records] == [
-        "2 events earned nothing: a balance holds no more points"
+        "1 events earned nothing: a balance holds no more points"
     ]
 
 
