@@ -51,7 +51,7 @@ today AS (
     FROM (SELECT DISTINCT user_id, rule_id FROM matched WHERE daily_cap IS NOT NULL) AS capped
     JOIN balance AS b ON b.user_id = capped.user_id
     JOIN user_point_logs AS l ON l.user_id = capped.user_id AND l.rule_id = capped.rule_id
-    WHERE l.action = 'earn' AND l.created_at >= b.day
+    WHERE l.created_at >= b.day
     GROUP BY l.user_id, l.rule_id
 ),
 within_cap AS MATERIALIZED (
