@@ -13,6 +13,7 @@ final as (
         user_id,
         credits_added,
         points_consumed,
+        point_log_id,
         created_at,
         {{ local_date('created_at') }} as created_date
     from source

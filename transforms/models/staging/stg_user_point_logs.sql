@@ -14,6 +14,10 @@ final as (
         action,
         points,
         related_event,
+        reverses_id as reverses_point_log_id,
+        reason,
+        event_id,
+        rule_id,
         created_at,
         {{ local_date('created_at') }} as created_date
     from source
