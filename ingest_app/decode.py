@@ -66,13 +66,16 @@ def decode_one(body: bytes, record: type[One]) -> One:
 
 
 def decode_query(query: MultiDict[str, str], record: type[One]) -> One:
-    """Read what stands behind the `?` of an address, less the key. Raises InvalidRecord."""
+    """Read what stands behind the `?` of an address, less the key. Raises InvalidRecord, which names a parameter."""
     values: dict[str, object] = {}
     for name, stated in query.lists():
+        if name == KEY_PARAMETER:
+            continue
+        if name not in record.__struct_fields__:
+            raise InvalidRecord(f"{name} is no parameter of this address: {', '.join(record.__struct_fields__)}", name)
         if len(stated) > 1:
-            raise InvalidRecord(f"{name} is stated twice", name)
+            raise InvalidRecord(f"{name} is stated more than once", name)
         values[name] = int(stated[0]) if NUMBER.fullmatch(stated[0]) else stated[0]
-    values.pop(KEY_PARAMETER, None)
     try:
         return msgspec.convert(values, record)
     except msgspec.ValidationError as error:

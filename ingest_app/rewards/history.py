@@ -14,13 +14,13 @@ Json = dict[str, Any]
 MOST_ROWS = 1_000
 
 
-class Moment(Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Moment(Record, frozen=True, kw_only=True):
     """Of which time a balance is asked for; else of now."""
 
     at: Time | None = None
 
 
-class Page(Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Page(Record, frozen=True, kw_only=True):
     """Which rows of a log are asked for: the newest, or those before a row."""
 
     limit: Annotated[int, Meta(ge=1, le=MOST_ROWS)] = 100
