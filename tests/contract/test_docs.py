@@ -15,6 +15,9 @@ from ingest_app.admin_settings import RULES
 from ingest_app.app import create_app
 from ingest_app.kinds import KINDS
 from ingest_app.metrics import DrainMetrics
+from ingest_app.rewards import errors as rewards
+from ingest_app.rewards.errors import LedgerUnavailable, MoveRefused, NotEnough
+from ingest_app.rewards.moves import MOVES
 from ingest_app.settings import IngestSettings
 
 ROOT = Path(__file__).parents[2]
@@ -65,7 +68,7 @@ def test_every_endpoint_is_documented() -> None:
     assert [rule for rule in sorted(rules) if rule not in text] == []
 
 
-@pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.name)
+@pytest.mark.parametrize("kind", [*KINDS.values(), *MOVES.values()], ids=lambda kind: kind.name)
 def test_every_field_of_a_record_is_documented(kind: object) -> None:
     lines = (DOCS / "apps.md").read_text().splitlines()
     name = getattr(kind, "name", "")
@@ -73,6 +76,14 @@ def test_every_field_of_a_record_is_documented(kind: object) -> None:
     common = {"event_id", "created_at", "sent_at"} if name in {"activity", "events", "documents"} else set()
     fields = set(getattr(kind, "record").__struct_fields__) - common  # noqa: B009
     assert {field for field in fields if f"`{field}`" not in row and f"`{field}?`" not in row} == set()
+
+
+def test_every_refusal_of_a_move_is_documented() -> None:
+    text = (DOCS / "apps.md").read_text()
+    codes = [error.code for error in vars(rewards).values() if getattr(error, "__module__", "") == rewards.__name__]
+    assert len(codes) > 10
+    unstated = {MoveRefused.code, NotEnough.code, LedgerUnavailable.code}
+    assert [code for code in codes if code not in unstated and f"`{code}`" not in text] == []
 
 
 def test_every_published_column_is_documented() -> None:
