@@ -50,6 +50,10 @@ FIELDS: dict[str, SearchStrategy[Any]] = {
     **dict.fromkeys(("id", "event_id", "user_id", "org_id", "account_id"), IDS),
     "country_code": st.sampled_from(["DE", "de", "ÄÖ", "DE\n", None]),
     "device_type": st.sampled_from(["mobile", "Mobile", None]),
+    **dict.fromkeys(("related_event", "reason"), TEXTS),
+    **dict.fromkeys(
+        ("points", "credits", "log_id"), NUMBERS | st.integers(-1, 9) | st.sampled_from([2**31 - 1, 2**31])
+    ),
     "meta": st.dictionaries(TEXTS, JSON, max_size=3) | JSON,
 }
 PACKERS: SearchStrategy[Callable[[bytes], bytes]] = st.sampled_from(

@@ -24,6 +24,8 @@ from werkzeug.test import TestResponse
 from ingest_app.app import STATED, TRACKED
 from ingest_app.kinds import KINDS
 from ingest_app.openapi import REFUSALS, Accepted, Refused
+from ingest_app.rewards.described import ANSWERS
+from ingest_app.rewards.moves import MOVES
 from ingest_app.schema.events import EVENT_TABLES
 from tests.integration.conftest import Api
 from tests.integration.hostile import HEADER_TEXTS, HEADERS, KEYS, PACKERS, bodies_like
@@ -52,7 +54,29 @@ OUT_OF_SHAPE = {
     "organizations": "name = '' OR char_length(name) > 500",
     "subscriptions": "ends_at < '1899-12-31' OR ends_at >= '10000-01-01'",
     "users": "id < 0 OR name = '' OR country_code !~ '^[A-Z]{2}$'",
+    "user_points": "user_id < 0",
+    "user_point_logs": "user_id < 0 OR points <= 0 OR related_event = '' OR reason = ''",
+    "user_credits": "user_id < 0",
+    "user_credit_logs": "user_id < 0 OR credits_added = 0",
+    "idempotency_keys": "idempotency_key !~ '^[ -~]{1,255}$' OR status <> 200 OR answer::json ->> 'user_id' IS NULL",
 }
+MOVED: dict[str, dict[str, Any]] = {
+    "points/earn": {"user_id": 7, "points": 5, "related_event": "quiz"},
+    "points/redeem": {"user_id": 7, "credits": 1},
+    "credits/spend": {"user_id": 7, "credits": 1},
+    "points/reverse": {"log_id": 1, "reason": "refund"},
+}
+# a balance that is not the sum of its log
+DRIFT = """
+    SELECT user_id FROM user_points FULL JOIN (
+        SELECT user_id, sum(CASE action WHEN 'earn' THEN points ELSE -points END) AS points
+        FROM user_point_logs GROUP BY user_id
+    ) AS log USING (user_id) WHERE user_points.points IS DISTINCT FROM log.points
+    UNION ALL
+    SELECT user_id FROM user_credits FULL JOIN (
+        SELECT user_id, sum(credits_added) AS credits FROM user_credit_logs GROUP BY user_id
+    ) AS log USING (user_id) WHERE user_credits.credits IS DISTINCT FROM log.credits
+"""
 
 
 def assert_all_in_shape(api: Api, database: psycopg.Connection) -> None:
@@ -62,6 +86,7 @@ def assert_all_in_shape(api: Api, database: psycopg.Connection) -> None:
         assert database.execute(f"SELECT * FROM {table} WHERE {condition}").fetchall() == []
         # Python, too, can read every time
         database.execute(f"SELECT * FROM {table}").fetchall()
+    assert database.execute(DRIFT).fetchall() == []
 
 
 def assert_described(response: TestResponse) -> None:
@@ -115,13 +140,49 @@ def test_hostile_bytes_get_a_described_answer(api: Api, database: psycopg.Connec
     assert rows[0] == len(kept) if table in {one.name for one in EVENT_TABLES} else rows[0] > 0
 
 
+@pytest.mark.parametrize("name", MOVED)
+def test_hostile_moves_get_a_described_answer(api: Api, database: psycopg.Connection, name: str) -> None:
+    right = MOVED[name]
+
+    @settings(FUZZ, max_examples=EXAMPLES_OF_EACH_ENDPOINT)
+    @given(
+        body=bodies_like(right, MOVES[name].record.__struct_fields__),
+        pack=PACKERS,
+        headers=st.just({}) | st.just({}) | HEADERS,
+        shown=KEYS,
+        idempotency_key=st.uuids().map(str) | st.just("again") | HEADER_TEXTS,
+    )
+    def fuzz(
+        body: bytes,
+        pack: Callable[[bytes], bytes],
+        headers: dict[str, str],
+        shown: dict[str, str],
+        idempotency_key: str,
+    ) -> None:
+        keys = {name: value.format(**api.keys) for name, value in shown.items()}
+        sent = pack(body) if headers.get("HTTP_CONTENT_ENCODING") == "gzip" else body
+        overrides = {"HTTP_IDEMPOTENCY_KEY": idempotency_key, **headers, **keys}
+        response = api.client.post(f"/api/{name}", data=sent, environ_overrides=overrides)
+        if response.status_code == 200:
+            msgspec.json.decode(response.data, type=ANSWERS[name])
+        else:
+            assert_described(response)
+
+    api.send("/api/points/earn", {"user_id": 7, "points": 10_000}, "server", **{"Idempotency-Key": "first"})
+    api.send("/api/points/redeem", {"user_id": 7, "credits": 9}, "server", **{"Idempotency-Key": "second"})
+    fuzz()
+    assert_all_in_shape(api, database)
+
+
 def test_hostile_addresses_get_a_described_answer(api: Api) -> None:
     headers = {"Authorization": f"Bearer {api.keys['server']}"}
     ids = HEADER_TEXTS | st.text(max_size=9) | st.integers().map(str) | st.uuids().map(str)
 
     @settings(FUZZ, max_examples=100)
     @given(
-        name=st.sampled_from([*STATED, *TRACKED, ".."]), tail=ids, method=st.sampled_from(["DELETE", "PATCH", "GET"])
+        name=st.sampled_from([*STATED, *TRACKED, "points", "credits", ".."]),
+        tail=ids,
+        method=st.sampled_from(["DELETE", "PATCH", "GET"]),
     )
     def fuzz(name: str, tail: str, method: str) -> None:
         response = api.client.open(f"/api/{name}/{tail}", method=method, headers=headers)
