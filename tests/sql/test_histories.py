@@ -8,6 +8,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
@@ -25,7 +26,12 @@ from warehouse.publish import publish
 FIRST_REFRESH = datetime(2024, 2, 26, 20, tzinfo=UTC)
 DAYS = 6
 FULL_REBUILD, RECOVERY = 3, 5
-KEPT = "subscription_id, plan, status, ends_at"
+# what makes a version
+CONTENT = ("organization_id", "plan", "duration", "status", "started_at", "ends_at")
+KEPT = f"subscription_id, {', '.join(CONTENT)}"
+IN_POSTGRES = "id, org_id, plan, duration, status, started_at, ends_at"
+SCHOOLS = (UUID(int=1 << 100), UUID(int=2 << 100))
+CASES = ("write", "correct", "correct", "correct", "rewrite", "delete", "leave", "leave", "stamp_before")
 MODELS = ("--select", "+rpt_plan_distribution_daily", "+rpt_live_users")
 AT_THE_END_OF_THE_DAY = """
     SELECT plan, count(*) FROM subscriptions WHERE status = 'active' AND ends_at > %s GROUP BY plan
@@ -76,8 +82,10 @@ class School:
         """Change about half of them in the hours before the refresh."""
         for subscription in self.ids:
             written_at = refresh - timedelta(minutes=self.chance.randrange(1, 1_000))
-            match self.chance.choice(["write", "write", "rewrite", "delete", "leave", "leave", "stamp_before"]):
-                case "write":
+            match self.chance.choice(CASES):
+                case "correct" if subscription in self.open:
+                    self._write(subscription, self._corrected(subscription, written_at), written_at, written_at)
+                case "write" | "correct":
                     self._write(subscription, self._drawn(written_at), written_at, written_at)
                 case "stamp_before" if subscription in self.open:
                     # an app whose clock stands still: the change is noticed all the same, by the refresh
@@ -91,7 +99,7 @@ class School:
                     )
                 case "delete" if subscription in self.open:
                     self.database.execute("DELETE FROM subscriptions WHERE id = %s", [subscription])
-                    self.gone[subscription] = self.open[subscription][1:4]
+                    self.gone[subscription] = self._content(subscription)
                     self._close(subscription, refresh)
         self.database.execute("TRUNCATE tracking_live_sessions")
         live = {"user_type": "student", "app_name": "DViz", "last_heartbeat": refresh - timedelta(minutes=5)}
@@ -102,23 +110,42 @@ class School:
         )
 
     def _drawn(self, written_at: datetime) -> tuple[Any, ...]:
-        plan = self.chance.choice(["free", "pro", None])
-        status = self.chance.choice(["active", "active", "active", "cancelled"])
-        return plan, status, written_at + timedelta(days=self.chance.choice([0, 1, 2, 40]))
+        return (
+            self.chance.choice([None, *SCHOOLS]),
+            self.chance.choice(["free", "pro", None]),
+            self.chance.choice(["monthly", "yearly", None]),
+            self.chance.choice(["active", "active", "active", "cancelled"]),
+            FIRST_REFRESH - timedelta(days=self.chance.choice([30, 60])),
+            written_at + timedelta(days=self.chance.choice([0, 1, 2, 40])),
+        )
+
+    def _corrected(self, subscription: UUID, written_at: datetime) -> tuple[Any, ...]:
+        """Draw one column anew, so that each is at times the only one that differs."""
+        content, column = self._content(subscription), self.chance.randrange(len(CONTENT))
+        drawn = content
+        while drawn[column] == content[column]:
+            drawn = self._drawn(written_at)
+        return (*content[:column], drawn[column], *content[column + 1 :])
+
+    def _content(self, subscription: UUID) -> tuple[Any, ...]:
+        return self.open.get(subscription, ())[1:-1]
 
     def _write(self, subscription: UUID, content: tuple[Any, ...], updated_at: datetime, valid_from: datetime) -> None:
-        plan, status, ends_at = content
         self.gone.pop(subscription, None)
         self.database.execute(
             """
-            INSERT INTO subscriptions (id, plan, status, started_at, ends_at, updated_at)
-            VALUES (%(id)s, %(plan)s, %(status)s, '2024-01-01Z', %(ends_at)s, %(updated_at)s)
-            ON CONFLICT (id) DO UPDATE
-            SET plan = %(plan)s, status = %(status)s, ends_at = %(ends_at)s, updated_at = %(updated_at)s
+            INSERT INTO subscriptions (id, org_id, plan, duration, status, started_at, ends_at, updated_at)
+            VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
+            ON CONFLICT (id) DO UPDATE SET
+                (org_id, plan, duration, status, started_at, ends_at, updated_at)
+                = (
+                    excluded.org_id, excluded.plan, excluded.duration, excluded.status, excluded.started_at,
+                    excluded.ends_at, excluded.updated_at
+                )
         """,
-            {"id": subscription, "plan": plan, "status": status, "ends_at": ends_at, "updated_at": updated_at},
+            [subscription, *content, updated_at],
         )
-        if self.open.get(subscription, ())[1:4] == content:
+        if self._content(subscription) == content:
             return
         self._close(subscription, valid_from)
         self.open[subscription] = (subscription, *content, valid_from)
@@ -135,10 +162,24 @@ def test_every_version_is_kept_with_its_time(week: Week) -> None:
     assert in_order(found) == in_order(week.versions)
 
 
+@pytest.mark.parametrize("column", CONTENT)
+def test_history_has_versions_that_differ_in_one_column(week: Week, column: str) -> None:
+    place = CONTENT.index(column)
+    versions: dict[UUID, list[tuple[Any, ...]]] = {}
+    for subscription, *content, _, _ in week.versions:
+        versions.setdefault(subscription, []).append(tuple(content))
+    pairs = [pair for contents in versions.values() for pair in pairwise(contents)]
+    assert [
+        pair
+        for pair in pairs
+        if [old != new for old, new in zip(*pair, strict=True)].count(True) == 1 and pair[0][place] != pair[1][place]
+    ]
+
+
 def test_current_versions_are_what_postgres_has(week: Week, module_database: psycopg.Connection) -> None:
     current = week.models.rows(f"SELECT {KEPT} FROM marts.dim_subscriptions WHERE is_current")
     assert in_order(current) == in_order(
-        module_database.execute("SELECT id, plan, status, ends_at FROM subscriptions").fetchall()
+        module_database.execute(f"SELECT {IN_POSTGRES} FROM subscriptions".encode()).fetchall()
     )
 
 
