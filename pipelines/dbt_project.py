@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import duckdb
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.artifacts.schemas.run import RunExecutionResult
 from dbt.cli.main import dbtRunner, dbtRunnerResult
@@ -74,13 +75,21 @@ class ParsedProject:
 
     @property
     def fingerprint(self) -> str:
-        """The hash of the project's files and dbt's version: the parsed project is kept under it."""
+        """The hash of the project's files, of dbt's version and of DuckDB's: the parsed project is kept under it.
+
+        DuckDB's, for its rules of time zones say on which day an event was.
+        """
         return self.folder.name
 
     def manifest(self) -> Mapping[str, Any]:
         """Return dbt's manifest (schema v12) as plain data."""
         manifest: Mapping[str, Any] = json.loads((self.folder / "manifest.json").read_bytes())
         return manifest
+
+    def relations(self) -> list[str]:
+        """Return the tables and views `schema.name` that the models make."""
+        nodes = self.manifest()["nodes"].values()
+        return [f"{node['schema']}.{node['alias']}" for node in nodes if node["resource_type"] == "model"]
 
     def for_dbt(self) -> Manifest:
         """Return the manifest as dbt wants it, so that it need not parse again."""
@@ -173,7 +182,7 @@ def without_heading(message: str) -> str:
 
 
 def _fingerprint(transforms: Path) -> str:
-    digest = hashlib.sha256(dbt_version.encode())
+    digest = hashlib.sha256(f"{dbt_version} {duckdb.__version__}".encode())
     for path in sorted(_sources(transforms)):
         digest.update(str(path.relative_to(transforms)).encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:16]

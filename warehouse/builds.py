@@ -5,14 +5,27 @@ of two minds. So a build signs the file before it changes a mart, and again when
 forgets which rows were new (`warehouse.touched`). Whoever calls holds the writer lock.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import duckdb
 
 from warehouse.connection import open_warehouse, transaction
-from warehouse.errors import BuildNotPassed, BuildOvertaken
+from warehouse.errors import BuildNotPassed, BuildOvertaken, TablesNotLoaded
 from warehouse.queries import duckdb_query, raw_tables_ddl, touched_query
+from warehouse.tables import TABLES
 from warehouse.touched import EVERY_TABLE, forget_touched, touch_table, touched_tables
+
+
+def require_loads(warehouse_path: Path) -> None:
+    """Refuse to build where no load has come to some table yet: it is empty, and so would be what is made of it.
+
+    A history would note for ever that all had gone. Raises TablesNotLoaded, WarehouseUnusable.
+    """
+    with open_warehouse(warehouse_path) as warehouse:
+        loaded = {table for table, *_ in warehouse.execute(duckdb_query("cursors")).fetchall()}
+    if absent := [table.name for table in TABLES if table.name not in loaded]:
+        raise TablesNotLoaded(absent)
 
 
 def begin_build(
@@ -21,24 +34,27 @@ def begin_build(
     *,
     code_version: str | None = None,
     models_version: str | None = None,
+    models: Sequence[str] | None = None,
     full: bool = False,
 ) -> list[str] | None:
     """Sign the file before the first mart changes: from here on nothing can be published, until the checks passed.
 
     What is loaded at this moment is what the marts will show, so it is kept for `meta.refresh`, with the versions
-    of the program and of its models (a text that changes whenever one of them does). Returns the tables with something
+    of the program and of its models (a text that changes whenever one of them does). `models` are the tables and views
+    `schema.name` that they make; none else is published (None: whatever is there). Returns the tables with something
     new; or None where all models have to be built from the start: because of `full`, of other models than the last
-    build's, of a table that was loaded anew, or because a build that had to did not pass. Raises WarehouseUnusable.
+    build's, of one that is not there, of a table that was loaded anew, or because a build that had to did not pass.
+    Raises WarehouseUnusable.
     """
     with open_warehouse(warehouse_path) as warehouse:
         is_new = _last_models_version(warehouse) != (models_version,)
         with transaction(warehouse):
-            if full or is_new:
+            if full or is_new or _missing(warehouse, models or []):
                 touch_table(warehouse, EVERY_TABLE)
             # made anew, so that a file of an older footfall gets today's columns
             warehouse.execute(duckdb_query("drop_builds"))
             warehouse.execute(raw_tables_ddl())
-            warehouse.execute(duckdb_query("insert_build"), [build_id, code_version, models_version])
+            warehouse.execute(duckdb_query("insert_build"), [build_id, code_version, models_version, models])
             return touched_tables(warehouse)
 
 
@@ -50,6 +66,10 @@ def finish_build(warehouse_path: Path, build_id: str) -> None:
     with open_warehouse(warehouse_path) as warehouse, transaction(warehouse):
         warehouse.execute(duckdb_query("finish_build"), [build_id])
         forget_touched(warehouse)
+
+
+def _missing(warehouse: duckdb.DuckDBPyConnection, models: Sequence[str]) -> list[str]:
+    return [model for (model,) in warehouse.execute(duckdb_query("missing_models"), [list(models)]).fetchall()]
 
 
 def _last_models_version(warehouse: duckdb.DuckDBPyConnection) -> tuple[str | None] | None:

@@ -30,7 +30,7 @@ def save_cursor(warehouse: duckdb.DuckDBPyConnection, table_name: str, snapshot:
     delete_cursor(warehouse, table_name)
     warehouse.execute(
         duckdb_query("insert_cursor"),
-        [table_name, snapshot.text, snapshot.system_identifier, snapshot.database_oid],
+        [table_name, snapshot.text, snapshot.system_identifier, snapshot.database_oid, snapshot.taken_at],
     )
 
 

@@ -1,6 +1,7 @@
 """What can go wrong on the DuckDB side. The class docstring is the message, data travel as attributes."""
 
 import re
+from collections.abc import Sequence
 
 
 class WarehouseError(Exception):
@@ -138,6 +139,13 @@ class NothingToPublish(WarehouseError):
 
     def __init__(self, path: object) -> None:
         self.path = path
+
+
+class TablesNotLoaded(WarehouseError):
+    """nothing is built, for {tables} {are} not loaded yet: run `footfall refresh`"""
+
+    def __init__(self, tables: Sequence[str]) -> None:
+        self.tables, self.are = ", ".join(tables), "is" if len(tables) == 1 else "are"
 
 
 class BuildNotPassed(WarehouseError):

@@ -26,11 +26,12 @@ INSUFFICIENT_PRIVILEGE = "42501"
 class Snapshot:
     """One moment of one Postgres database.
 
-    `text` is the server's `pg_snapshot`; `system_identifier` names the cluster, `database_oid` the
+    `text` is the server's `pg_snapshot`, `taken_at` its clock then, as text; `system_identifier` names the cluster, `database_oid` the
     database in it: together they tell a restored or another database from the one that was loaded.
     """
 
     text: str
+    taken_at: str
     system_identifier: str
     database_oid: int
     _first: Any = field(repr=False)
@@ -99,8 +100,8 @@ def open_snapshot(database_url: str) -> Iterator[Snapshot]:
             raise PostgresUnreachable(address, one_line(error)) from error
         with _asked_to("tell its snapshot"):
             _run(connection, postgres_query("begin"))
-            [(text, system_identifier, database_oid)] = _fetch(connection, postgres_query("snapshot"))
-        yield Snapshot(text, system_identifier, database_oid, connection, conninfo, opened)
+            [(text, taken_at, system_identifier, database_oid)] = _fetch(connection, postgres_query("snapshot"))
+        yield Snapshot(text, taken_at, system_identifier, database_oid, connection, conninfo, opened)
 
 
 @contextmanager

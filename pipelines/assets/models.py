@@ -17,7 +17,7 @@ from pipelines.dbt_project import NodeResult, ParsedProject, build
 from pipelines.settings import Settings
 from pipelines.translator import UNIQUE_ID, model_specs
 from warehouse.archive.sources import prepare_sources
-from warehouse.builds import begin_build, finish_build
+from warehouse.builds import begin_build, finish_build, require_loads
 from warehouse.connection import open_warehouse, quoted
 from warehouse.observed import take_over_observed
 from warehouse.writer import writer_lock
@@ -43,6 +43,7 @@ def models_asset(project: ParsedProject) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, config: ModelsConfig, settings: dg.ResourceParam[Settings]
     ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
         with writer_lock(settings.warehouse_path, WRITER_WAIT_SECONDS, purpose="build models"):
+            require_loads(settings.warehouse_path)
             prepare_sources(settings.warehouse_path)
             take_over_observed(settings.warehouse_path, settings.published_path)
             touched = begin_build(
@@ -50,6 +51,7 @@ def models_asset(project: ParsedProject) -> dg.AssetsDefinition:
                 build_id(context.run),
                 code_version=version("footfall"),
                 models_version=project.fingerprint,
+                models=project.relations(),
                 full=config.full,
             )
             results = build(project, settings.dbt_folder, touched)

@@ -24,7 +24,7 @@ from pipelines.refresh import refresh_now
 from pipelines.settings import Settings, load_settings
 from warehouse.builds import begin_build, finish_build
 from warehouse.connection import open_warehouse
-from warehouse.errors import BuildNotPassed, BuildOvertaken
+from warehouse.errors import BuildNotPassed, BuildOvertaken, TablesNotLoaded
 from warehouse.publish import PublishedTable, publish
 from warehouse.tables import TABLES
 from warehouse.writer import writer_lock
@@ -201,8 +201,26 @@ def test_only_what_new_rows_reach_is_built_and_checked(
         assert unchanged() == ([True, True], {True})
         database.execute("INSERT INTO activity_events (event_type) VALUES ('login')")
         assert unchanged() == ([False, False], {False})
+        with open_warehouse(settings.warehouse_path) as warehouse:
+            warehouse.execute(
+                "DROP TABLE marts.rpt_activity_by_day; CREATE TABLE marts.rpt_of_before AS SELECT 1 AS one"
+            )
+        assert unchanged() == ([False, False], {False})
     with duckdb.connect(str(settings.published_path), read_only=True) as published:
         assert published.sql("SELECT login_count FROM marts.rpt_activity_by_day").fetchall() == [(1,)]
+        # what no model makes is not published
+        assert published.sql("SELECT table_name FROM meta.refresh_tables").fetchall() == [("rpt_activity_by_day",)]
+
+
+def test_models_are_not_built_of_tables_never_loaded(settings: Settings, transforms: Path) -> None:
+    job = build_defs(settings, transforms).resolve_job_def(REFRESH)
+    models = [dg.AssetKey("rpt_activity_by_day"), dg.AssetKey("stg_activity_events")]
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert job.execute_in_process(instance=instance).success
+        with open_warehouse(settings.warehouse_path) as warehouse:
+            warehouse.execute("DELETE FROM meta.load_cursors WHERE table_name IN ('subscriptions', 'users')")
+        with pytest.raises(TablesNotLoaded, match="subscriptions, users are not loaded yet: run `footfall refresh`"):
+            job.execute_in_process(instance=instance, asset_selection=models)
 
 
 def test_run_publishes_only_its_own_build(settings: Settings, transforms: Path) -> None:

@@ -39,7 +39,7 @@ LOADED_NOW = """
     CREATE SCHEMA IF NOT EXISTS meta;
     CREATE OR REPLACE TABLE meta.load_cursors AS
     SELECT table_name, 'a moment' AS snapshot, now() AS loaded_at FROM duckdb_tables() WHERE schema_name = 'raw';
-    CREATE OR REPLACE TABLE meta.builds AS SELECT 'a build' AS build_id, now() AS begun_at;
+    CREATE OR REPLACE TABLE meta.builds AS SELECT 'a build' AS build_id, now() AS loaded_at, now() AS begun_at;
 """
 Rows = list[tuple[Any, ...]]
 

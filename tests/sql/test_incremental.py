@@ -4,7 +4,7 @@ import os
 import random
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import psycopg
 import pytest
@@ -123,6 +123,36 @@ def test_day_begins_and_ends_where_its_zone_says(
     query = models.compile(config + "{{ touched_rows('moments', 'day', 'moment') }}", reporting_timezone=timezone)
     assert "moment >=" in query
     assert in_order(models.rows(query)) == in_order(models.rows(f"FROM moments WHERE day = DATE '{day}'"))
+
+
+# gaps of 2, 2, 3, 4, … 21 days
+FAR_APART = [0, 2, *(4 + step * (step + 5) // 2 for step in range(20))]
+
+
+@pytest.mark.parametrize(
+    ("days", "runs"),
+    [
+        ([], []),
+        ([0, 1, 2, 9], [[0, 2], [9, 9]]),
+        (FAR_APART, [[0, 4], *([day, day] for day in FAR_APART[3:])]),
+        (list(range(0, 1000, 2)), [[0, 998]]),
+    ],
+    ids=["none", "near and far", "more than twenty", "every second day"],
+)
+def test_days_are_built_in_twenty_runs_at_most(
+    make_models: Callable[[], Models], days: list[int], runs: list[list[int]]
+) -> None:
+    models = make_models()
+    models.execute("CREATE SCHEMA meta; CREATE TABLE meta.touched (table_name VARCHAR, quarter_hour TIMESTAMPTZ)")
+    first_day = date(2024, 1, 1)
+    for day in days:
+        models.execute(f"INSERT INTO meta.touched VALUES ('events', '{first_day + timedelta(day)} 12:00Z')")
+    query = models.compile(
+        "{{ config(meta={'touched': {'tables': ['events']}}) }}"
+        "{% for run in touched_runs() or [] %}{{ run | join(' ') }}{{ '\n' }}{% endfor %}"
+    )
+    found = [[(date.fromisoformat(day) - first_day).days for day in line.split()] for line in query.splitlines()]
+    assert [run for run in found if run] == runs
 
 
 def test_good_build_makes_up_for_a_failed_one(refreshed: Refreshed, database: psycopg.Connection) -> None:

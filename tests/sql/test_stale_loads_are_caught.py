@@ -34,6 +34,12 @@ def copied(fresh: Models, make_models: Callable[[], Models]) -> Models:
     return models
 
 
+def test_now_is_when_postgres_was_read(copied: Models) -> None:
+    copied.execute("UPDATE meta.builds SET loaded_at = '2024-02-29 12:00:00.5+01'")
+    copied.build("--select", "rpt_totals")
+    assert copied.rows("SELECT refreshed_at::VARCHAR FROM marts.rpt_totals") == [("2024-02-29 11:00:00.5+00",)]
+
+
 @pytest.mark.parametrize("way", sorted(STALE))
 def test_stale_load_fails_the_check(copied: Models, way: str) -> None:
     copied.execute(STALE[way])

@@ -9,7 +9,7 @@
     where all days are to be done: in a full refresh, in a table that is new, and where nothing is known.
     `meta.touched` of a node has `tables`, the event and log tables whose new rows matter, and either `day`, its
     column of type DATE, and `moment`, if it has the column that `day` is of; or `month`, its column 'YYYY-MM': then
-    runs are of whole months.
+    runs are of whole months. There are twenty at most: days between may be built again, that does no harm.
 #}
 {% macro touched_runs(about=none) %}
     {% set node = about or model %}
@@ -18,11 +18,18 @@
     {% if about is none and node.resource_type == 'model' and not is_incremental() %}{{ return(none) }}{% endif %}
     {% set days = footfall.touched_days(declared.tables) %}
     {% if days is none %}{{ return(none) }}{% endif %}
-    {% set runs = [] %}
+    {% set periods = [] %}
     {% for day in days %}
         {% set first = day.replace(day=1) if declared.month else day %}
-        {% set last = footfall.last_day_of_month(day) if declared.month else day %}
-        {% if runs and (first - runs[-1][1]).days <= 1 %}
+        {% do periods.append([first, footfall.last_day_of_month(day) if declared.month else day]) %}
+    {% endfor %}
+    {% set gaps = [] %}
+    {% for first, _ in periods[1:] %}{% do gaps.append((first - periods[loop.index0][1]).days) %}{% endfor %}
+    {# each run costs every model some milliseconds: of more than twenty, the narrower gaps are built as well #}
+    {% set bridged = ([1] + (gaps | sort(reverse=true))[19:20]) | max %}
+    {% set runs = periods[:1] %}
+    {% for first, last in periods[1:] %}
+        {% if gaps[loop.index0] <= bridged %}
             {% do runs.append([runs.pop()[0], last]) %}
         {% else %}
             {% do runs.append([first, last]) %}

@@ -43,7 +43,7 @@ final as (
         or builds.begun_at is null
         or loads.loaded_at < builds.begun_at - interval '1' hour
         or totals.refreshed_at is null
-        or totals.refreshed_at < builds.begun_at
+        or totals.refreshed_at <> {{ as_of() }}
 
 )
 

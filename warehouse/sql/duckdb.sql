@@ -15,7 +15,7 @@ SELECT table_name, snapshot, system_identifier, database_oid FROM meta.load_curs
 DELETE FROM meta.load_cursors WHERE table_name = ?
 
 -- insert_cursor --
-INSERT INTO meta.load_cursors VALUES (?, ?, ?, ?, now())
+INSERT INTO meta.load_cursors VALUES (?, ?, ?, ?, ?)
 
 -- drop_raw_table --
 DROP TABLE IF EXISTS raw.{table}
@@ -59,22 +59,33 @@ DROP TABLE IF EXISTS meta.builds
 -- insert_build --
 -- The oldest load is what all tables have in common; a load that comes later is not in the marts of this build.
 INSERT INTO meta.builds
-SELECT ?, ?, ?, min(loaded_at), arg_min(snapshot, loaded_at), now(), NULL FROM meta.load_cursors
+SELECT ?, ?, ?, min(loaded_at), arg_min(snapshot, loaded_at), now(), NULL, ? FROM meta.load_cursors
 
 -- finish_build --
 UPDATE meta.builds SET passed_at = now() WHERE build_id = ?
+
+-- missing_models --
+-- Which of these tables and views are not there?
+SELECT unnest(CAST(? AS VARCHAR[]))
+EXCEPT
+SELECT table_schema || '.' || table_name FROM information_schema.tables WHERE table_catalog = current_database()
+ORDER BY 1
 
 -- last_build --
 -- Which build are the marts of, and did all its checks pass?
 SELECT build_id, passed_at IS NOT NULL FROM meta.builds
 
 -- marts --
--- What is there to publish? Views too: a reader shall not miss a mart for how it was made.
-SELECT table_name, comment FROM duckdb_tables()
-WHERE database_name = current_database() AND schema_name = 'marts'
-UNION ALL
-SELECT view_name, comment FROM duckdb_views()
-WHERE database_name = current_database() AND schema_name = 'marts' AND NOT internal
+-- What is there to publish? Views too: a reader shall not miss a mart for how it was made. But no mart of before.
+WITH made AS (
+    SELECT table_name, comment FROM duckdb_tables()
+    WHERE database_name = current_database() AND schema_name = 'marts'
+    UNION ALL
+    SELECT view_name, comment FROM duckdb_views()
+    WHERE database_name = current_database() AND schema_name = 'marts' AND NOT internal
+)
+SELECT made.* FROM made LEFT JOIN meta.builds ON true
+WHERE builds.models IS NULL OR 'marts.' || table_name IN builds.models
 ORDER BY 1
 
 -- mart_columns --

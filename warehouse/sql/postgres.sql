@@ -8,6 +8,7 @@ BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY
 -- Which moment is it, and of which database?
 SELECT
     pg_current_snapshot()::text,
+    statement_timestamp()::text,
     (SELECT system_identifier::text FROM pg_control_system()),
     (SELECT oid::bigint FROM pg_database WHERE datname = current_database())
 

@@ -192,7 +192,8 @@ CREATE TABLE IF NOT EXISTS meta.stops (
     stopped_at TIMESTAMPTZ
 );
 
--- one row: which build the marts are of, by which code, what was loaded when it began, and when its checks had passed, if they have
+-- one row: which build the marts are of, by which code, what was loaded when it began, when its checks had passed, if they have,
+-- and which tables it makes
 CREATE TABLE IF NOT EXISTS meta.builds (
     build_id VARCHAR,
     code_version VARCHAR,
@@ -200,7 +201,8 @@ CREATE TABLE IF NOT EXISTS meta.builds (
     loaded_at TIMESTAMPTZ,
     snapshot VARCHAR,
     begun_at TIMESTAMPTZ,
-    passed_at TIMESTAMPTZ
+    passed_at TIMESTAMPTZ,
+    models VARCHAR[]
 );
 
 -- which quarter hours of `created_at` have rows of an event or log table that no passed build has seen: written in the
