@@ -2,6 +2,7 @@
 
 import random
 from itertools import product
+from uuid import UUID
 
 import psycopg
 from psycopg import sql
@@ -59,7 +60,9 @@ def tracking_events() -> list[Row]:
         for _ in range(1500)
     ]
     seen_by_bots = [_an_event(app_name="Crawled", created_at=BOT_DAY, is_bot=True)] * 2
-    return [*rows, *seen_by_bots, _an_event(created_at=SIGNUP_DAY)]
+    rewarded = [_an_event(**event, user_type="student") for event in state_rows.rewarded_events()]
+    others = [*rows, *seen_by_bots, _an_event(created_at=SIGNUP_DAY)]
+    return [*({**row, "event_id": UUID(int=(4 << 124) + number)} for number, row in enumerate(others)), *rewarded]
 
 
 def tracking_documents() -> list[Row]:

@@ -23,6 +23,7 @@ SUBSCRIBED = (
 # what an organization may have: nothing, each of them alone, each two of them
 HELD = [held for size in range(3) for held in combinations(SUBSCRIBED, size)]
 USER_IDS = range(1, 8)
+_FIRST_ID = 1_000_001
 
 
 def organizations() -> list[Row]:
@@ -99,25 +100,48 @@ def users() -> list[Row]:
     ]
 
 
-def user_point_logs() -> list[Row]:
-    """Points earned at every border of days, and part of them redeemed; one user never had any."""
+def rewarded_events() -> list[Row]:
+    """What tracking events that earn points have of their own: who sent them, when, and their ids."""
     return [
-        {"user_id": user, "action": action, "points": points * user, "created_at": moment}
+        {"event_id": UUID(int=(3 << 124) + number), "user_id": user, "created_at": moment}
+        for number, (moment, user) in enumerate(product(MOMENTS[:6], USER_IDS[:3]))
+    ]
+
+
+def user_point_logs() -> list[Row]:
+    """Points earned at every border of days, some by rules, part of them redeemed, and some of both undone.
+
+    One user never had any. Ids are told, for other rows name them; they are beyond those that Postgres gives.
+    """
+    moved = [
+        _a_move(user_id=user, action=action, points=points * user, created_at=moment)
         for number, moment in enumerate(MOMENTS)
         for user in USER_IDS[:-1]
         for action, points in (("earn", 100 + number), ("redeem", 40))
         if (number + user) % 3 or action == "earn"
     ]
+    rewards = [_a_move(**event, action="earn", points=5, rule_id=1) for event in rewarded_events()]
+    rows = [{**row, "id": _FIRST_ID + number} for number, row in enumerate([*moved, *rewards])]
+    undone = [row for row in rows[3::11] if row["user_id"] > 1]
+    return rows + [_a_reversal(row, rows[-1]["id"] + number) for number, row in enumerate(undone, 1)]
 
 
 def user_credit_logs() -> list[Row]:
-    """Credits added with each redemption, one at a time, and some of them spent."""
-    return [
-        {"user_id": user, "credits_added": credits, "points_consumed": 40 if credits > 0 else 0, "created_at": moment}
-        for moment in MOMENTS[:3]
-        for user in USER_IDS[:3]
-        for credits in (3, 2, -1 - user)
+    """Credits added with each redemption, gone with each that was undone, and some of them spent."""
+    bought = [
+        {
+            "user_id": row["user_id"],
+            "credits_added": 3 * sign,
+            "points_consumed": row["points"] * sign,
+            "created_at": row["created_at"],
+            "point_log_id": row["id"],
+        }
+        for row, sign in ((row, _credits_sign(row)) for row in user_point_logs())
+        if sign
     ]
+    none = {"points_consumed": 0, "point_log_id": None}
+    spends = product(MOMENTS[-3:], USER_IDS[:3])
+    return [*bought, *({**none, "user_id": u, "credits_added": -1 - u, "created_at": at} for at, u in spends)]
 
 
 def user_points() -> list[Row]:
@@ -139,6 +163,25 @@ def user_credits() -> list[Row]:
 def drifted_points() -> list[Row]:
     """A balance of which no log knows anything."""
     return [{"user_id": 1_000, "points": 1}]
+
+
+def _a_move(**overrides: object) -> Row:
+    return {"reverses_id": None, "reason": None, "event_id": None, "rule_id": None, **overrides}
+
+
+def _a_reversal(row: Row, number: int) -> Row:
+    """Undo it on the next day on which anything happens, so that a day has but half of both."""
+    later = [moment for moment in MOMENTS if moment > row["created_at"] + timedelta(hours=1)]
+    action = "redeem" if row["action"] == "earn" else "earn"
+    undone = {"user_id": row["user_id"], "points": row["points"], "reverses_id": row["id"], "reason": "by mistake"}
+    return _a_move(id=number, action=action, created_at=min(later, default=row["created_at"]), **undone)
+
+
+def _credits_sign(row: Row) -> int:
+    """Tell whether credits come (1) or go (-1) with a move of points; 0 where there are none."""
+    if row["reverses_id"] is None:
+        return 1 if row["action"] == "redeem" else 0
+    return -1 if row["action"] == "earn" else 0
 
 
 def _a_subscription(**overrides: object) -> Row:
