@@ -8,6 +8,13 @@ presentation; B starts in February, J in October. A registration is a subscripti
 
 Moodle (Saqr and López-Pernas, CC BY 4.0): a log row is an event; what was "viewed" is a document, the rest a button.
 Users are nine hex digits: a number. Times have no zone: taken as UTC.
+
+Quantum Computing Stack Exchange (its users, CC BY-SA): who registered signed up, the last access is a login, a badge an
+app open (one gets it while there), posts, comments and votes are actions; votes are known to the day. Its users are
+accounts without an organization, the students of OULAD accounts with themselves as one.
+
+What no file can bring, for it is about now, `OF_NOW` makes of that: logins are heartbeats, the last events of the
+course its live sessions, and each button of it is a point, of which everyone redeems half.
 """
 
 import csv
@@ -28,6 +35,30 @@ STARTS = {
 }
 RUNNING = "2014J"
 RUNS_UNTIL = datetime(2100, 1, 1, tzinfo=UTC)
+OF_NOW = """
+    INSERT INTO user_heartbeats (user_id, last_seen_at)
+    SELECT user_id, max(created_at) FROM activity_events WHERE event_type = 'login' GROUP BY user_id;
+
+    INSERT INTO tracking_live_sessions (session_id, user_id, user_type, app_name, last_heartbeat)
+    SELECT user_id::text, user_id, 'student', app_name, max(created_at)
+    FROM tracking_events WHERE app_name = 'moodle' GROUP BY user_id, app_name;
+
+    INSERT INTO user_point_logs (user_id, action, points, related_event, created_at)
+    SELECT user_id, 'earn', 1, event_name, created_at
+    FROM tracking_events WHERE app_name = 'moodle' AND event_type = 'button';
+
+    INSERT INTO user_credit_logs (user_id, credits_added, points_consumed, created_at)
+    SELECT user_id, count(*) / 2, count(*) / 2, max(created_at)
+    FROM user_point_logs GROUP BY user_id HAVING count(*) > 1;
+
+    INSERT INTO user_point_logs (user_id, action, points, created_at)
+    SELECT user_id, 'redeem', points_consumed, created_at FROM user_credit_logs;
+
+    INSERT INTO user_points (user_id, points)
+    SELECT user_id, sum(CASE action WHEN 'earn' THEN points ELSE -points END) FROM user_point_logs GROUP BY user_id;
+
+    INSERT INTO user_credits (user_id, credits) SELECT user_id, credits_added FROM user_credit_logs;
+"""
 
 
 def write_documents(oulad: Path, target: Path) -> None:
@@ -77,6 +108,44 @@ def write_moodle_events(moodle: Path, target: Path) -> None:
             out.write(json.dumps(event) + "\n")
 
 
+def write_users(oulad: Path, target: Path) -> None:
+    """Write the students as CSV of `users`."""
+    students = sorted({row["id_student"] for row in _registrations(oulad)})
+    columns = ["id", "user_type", "account_id"]
+    _write_csv(target, columns, ([student, "student", _id("account", student)] for student in students))
+
+
+def write_accounts(data: Path, target: Path) -> None:
+    """Write the students, and the users of the question site, as CSV of `accounts`."""
+    students = sorted({row["id_student"] for row in _registrations(data / "oulad")})
+    members = _read_csv(data / "stackexchange_quantum_2018" / "Users.csv.gz")
+    rows: list[list[object]] = [
+        [_id("account", it), _id("student", it), STARTS[RUNNING].isoformat()] for it in students
+    ]
+    rows += [[_id("member", row["Id"]), "", f"{row['CreationDate']}Z"] for row in members]
+    _write_csv(target, ["id", "org_id", "created_at"], iter(rows))
+
+
+def write_activity(stackexchange: Path, target: Path) -> None:
+    """Write what the users of the question site did as CSV of `activity`: 29,552 rows."""
+    _write_csv(target, ["event_type", "action_name", "user_id", "created_at"], _activity(stackexchange))
+
+
+def _activity(stackexchange: Path) -> Iterator[list[object]]:
+    files = (
+        ("Users", "Id", "CreationDate", "signup", ""),
+        ("Users", "Id", "LastAccessDate", "login", ""),
+        ("Badges", "UserId", "Date", "app_open", ""),
+        ("Posts", "OwnerUserId", "CreationDate", "action", "post"),
+        ("Comments", "UserId", "CreationDate", "action", "comment"),
+        ("Votes", "UserId", "CreationDate", "action", "vote"),
+    )
+    for name, user, moment, event_type, action_name in files:
+        for row in _read_csv(stackexchange / f"{name}.csv.gz"):
+            member = _id("member", row[user]) if row[user] else ""
+            yield [event_type, action_name, member, f"{row[moment]}Z"]
+
+
 def _subscription(row: dict[str, str], lengths: dict[tuple[str, str], int]) -> list[object]:
     module, presentation, student = row["code_module"], row["code_presentation"], row["id_student"]
     start = STARTS[presentation]
@@ -89,6 +158,11 @@ def _subscription(row: dict[str, str], lengths: dict[tuple[str, str], int]) -> l
     started_at = start + timedelta(days=int(row["date_registration"] or 0))
     key = _id("registration", module, presentation, student)
     return [key, _id("student", student), module, presentation, status, started_at.isoformat(), ends_at.isoformat()]
+
+
+def _read_csv(path: Path) -> Iterator[dict[str, str]]:
+    with gzip.open(path, "rt", encoding="utf-8") as file:
+        yield from csv.DictReader(file)
 
 
 def _registrations(oulad: Path) -> Iterator[dict[str, str]]:

@@ -10,13 +10,12 @@ from collections.abc import Callable
 import duckdb
 import psycopg
 import pytest
-from dbt.artifacts.schemas.run import RunExecutionResult
-from dbt.contracts.graph.nodes import ModelNode
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from tests.sql.conftest import Models, Rows
 from tests.sql.seed_sql import ORACLE, in_order, seed_rows
+from tests.sql.views import make_views
 from tests.sql.worlds import NAMED, STAGES, Stage, World, copy_all, replace_all, setting, worlds
 
 ROUNDS = int(os.environ.get("DRILL_ROUNDS", "6"))
@@ -33,19 +32,7 @@ def views(make_models: Callable[[], Models], module_database: psycopg.Connection
     """A warehouse in which every model is a view, so that it shows whatever `raw` holds."""
     models = make_models()
     models.copy_raw(module_database)
-    result = models.dbt(
-        "compile",
-        "--select=resource_type:model",
-        "--indirect-selection=empty",
-        as_of=stage.as_of.isoformat(),
-        reporting_timezone=stage.timezone,
-    )
-    assert isinstance(result.result, RunExecutionResult), result.exception
-    with duckdb.connect(str(models.warehouse_path)) as connection:
-        connection.execute("CREATE SCHEMA staging; CREATE SCHEMA intermediate; CREATE SCHEMA marts")
-        for run in result.result.results:
-            assert isinstance(run.node, ModelNode)
-            connection.execute(f"CREATE VIEW {run.node.schema}.{run.node.name} AS {run.node.compiled_code}")
+    make_views(models, stage.timezone, stage.as_of.isoformat())
     return models
 
 
