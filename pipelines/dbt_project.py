@@ -33,13 +33,18 @@ QUIET = ("--log-level", "none", "--log-level-file", "none", "--no-send-anonymous
 
 # the macro that gives a model the time
 AS_OF = "macro.footfall.as_of"
+FailedRow = Mapping[str, str]
 # longer than any run lasts
 KEEP_UNUSED_SECONDS = 24 * 60 * 60
 
 
 @dataclass(frozen=True)
 class NodeResult:
-    """What became of one model or test. `failure_count`: rows that a test found, else None."""
+    """What became of one model or test. `failure_count`: rows that a test found, else None.
+
+    `compiled_sql` finds these rows; the first of them, by column and as text, are put into `failed_rows` by who may
+    open the warehouse (`pipelines.failed_rows`).
+    """
 
     unique_id: str
     name: str
@@ -49,6 +54,8 @@ class NodeResult:
     message: str
     failure_count: int | None
     duration_seconds: float
+    compiled_sql: str = ""
+    failed_rows: Sequence[FailedRow] = ()
 
     @property
     def is_done(self) -> bool:
@@ -139,6 +146,7 @@ def build(project: ParsedProject, dbt_folder: Path, touched: Sequence[str] | Non
             message=without_heading(result.message or ""),
             failure_count=result.failures,
             duration_seconds=round(result.execution_time, 3),
+            compiled_sql=getattr(result.node, "compiled_code", None) or "",
         )
         for result in outcome.result.results
     ]

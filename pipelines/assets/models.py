@@ -14,6 +14,7 @@ import dagster as dg
 
 from pipelines.assets.load import WAREHOUSE_POOL, WRITER_WAIT_SECONDS
 from pipelines.dbt_project import NodeResult, ParsedProject, build
+from pipelines.failed_rows import with_failed_rows
 from pipelines.settings import Settings
 from pipelines.translator import UNIQUE_ID, model_specs
 from warehouse.archive.sources import prepare_sources
@@ -54,7 +55,7 @@ def models_asset(project: ParsedProject) -> dg.AssetsDefinition:
                 models=project.relations(),
                 full=config.full,
             )
-            results = build(project, settings.dbt_folder, touched)
+            results = with_failed_rows(settings.warehouse_path, build(project, settings.dbt_folder, touched))
             if not any(result.is_failed for result in results):
                 finish_build(settings.warehouse_path, build_id(context.run))
             built = [result for result in results if result.unique_id in models and result.is_done]
@@ -95,13 +96,18 @@ def _materialization(spec: dg.AssetSpec, result: NodeResult, row_count: int) -> 
 
 
 def _evaluation(spec: dg.AssetCheckSpec, result: NodeResult) -> dg.AssetCheckResult:
+    found = [dg.TableRecord(row) for row in result.failed_rows]
     return dg.AssetCheckResult(
         check_name=spec.name,
         asset_key=spec.asset_key,
         passed=result.is_done,
         severity=dg.AssetCheckSeverity.WARN if result.status == "warn" else dg.AssetCheckSeverity.ERROR,
         description=result.message or None,
-        metadata={"failed_row_count": result.failure_count or 0, "duration_seconds": result.duration_seconds},
+        metadata={
+            "failed_row_count": result.failure_count or 0,
+            "duration_seconds": result.duration_seconds,
+            **({"first_failed_rows": dg.MetadataValue.table(found)} if found else {}),
+        },
     )
 
 

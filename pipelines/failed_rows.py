@@ -1,0 +1,48 @@
+"""Which rows a failed check found: the first few, read again by its own SQL, for dbt counts them. No Dagster."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import duckdb
+
+from pipelines.dbt_project import FailedRow, NodeResult
+from warehouse.connection import open_warehouse
+
+SHOWN_ROWS = 5
+LONGEST_VALUE = 100
+
+
+def with_failed_rows(warehouse_path: Path, results: Sequence[NodeResult]) -> list[NodeResult]:
+    """Return the results, those of tests that found rows with the first of them, also in the message.
+
+    The caller has held the writer's lock since the tests ran: the rows are still those that they saw.
+    """
+    if not any(result.failure_count for result in results):
+        return list(results)
+    with open_warehouse(warehouse_path) as warehouse:
+        return [_with_rows(warehouse, result) if result.failure_count else result for result in results]
+
+
+def _with_rows(warehouse: duckdb.DuckDBPyConnection, result: NodeResult) -> NodeResult:
+    try:
+        found = warehouse.sql(f"FROM ({result.compiled_sql}) ORDER BY ALL LIMIT {SHOWN_ROWS}")
+        rows = [dict(zip(found.columns, map(_told, row), strict=True)) for row in found.fetchall()]
+    except duckdb.Error:
+        # that the check failed is what matters; how many rows it found is known all the same
+        return result
+    return replace(result, failed_rows=rows, message="; ".join(_parts(result, rows)))
+
+
+def _parts(result: NodeResult, rows: Sequence[FailedRow]) -> Iterator[str]:
+    yield result.message
+    yield from (", ".join(f"{column} {value}" for column, value in row.items()) for row in rows)
+    left = (result.failure_count or 0) - len(rows)
+    if rows and left > 0:
+        yield f"and {left} more"
+
+
+def _told(value: object) -> str:
+    """Tell a value on one line. What apps sent is quoted, so that it can neither steer a terminal nor end a value."""
+    text = repr(value) if isinstance(value, str) else "null" if value is None else str(value)
+    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}…"
