@@ -10,6 +10,7 @@ from psycopg.errors import CheckViolation
 from sqlalchemy import Connection, UniqueConstraint, func, select, text
 from sqlalchemy.exc import IntegrityError
 
+from footfall.ledger import differences
 from footfall.settings import Settings
 from ingest_app.admin_settings import RULES, read_settings
 from ingest_app.migrate import PARTITION_DAYS_AHEAD
@@ -24,6 +25,7 @@ CLEANUP_GRACE = timedelta(minutes=15)
 LATE_REFRESH = timedelta(minutes=20)
 LATE_DRAIN_SECONDS = 300.0
 LATE_COMMIT_SECONDS = 300.0
+NAMED_BALANCES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,7 @@ def health(connection: Connection, settings: Settings) -> Iterator[Finding]:
     yield _compare("triggers", _expected_triggers(), _names(connection, TRIGGERS), "triggers")
     yield _settings(connection)
     yield _setting_values(connection)
+    yield _ledger(connection)
     yield _partitions(connection)
     yield _spool(settings.home / "spool")
     yield _rejected(connection)
@@ -173,6 +176,26 @@ def _setting_values(connection: Connection) -> Finding:
         advice = " and ".join(f"`footfall settings set {key} {RULES[key].default}`" for key in wrong)
         return Finding("values of settings", False, found, f"run {advice}")
     return Finding("values of settings", True, "each is one that its rule allows")
+
+
+def _ledger(connection: Connection) -> Finding:
+    """Compare all balances of points and credits with their logs, as each refresh does with what was loaded."""
+    found = differences(connection)
+    if not found:
+        return Finding("ledger", True, "every balance of points and credits is what its log adds up to")
+    users = len({one.user_id for one in found})
+    named = "; ".join(str(one) for one in found[:NAMED_BALANCES])
+    more = f"; and {len(found) - NAMED_BALANCES} more" if len(found) > NAMED_BALANCES else ""
+    advice = [
+        *(["the log is the truth: run `footfall doctor --mend-balances`"] if any(x.is_mendable for x in found) else []),
+        *(
+            ["where the log adds up to what no balance can be, rows of it are lost or wrong: put them back"]
+            if not all(x.is_mendable for x in found)
+            else []
+        ),
+    ]
+    count = "1 user differs" if users == 1 else f"{users} users differ"
+    return Finding("ledger", False, f"{count}: {named}{more}", "; ".join(advice))
 
 
 def _partitions(connection: Connection) -> Finding:

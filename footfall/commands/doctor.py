@@ -1,18 +1,30 @@
 """`footfall doctor`."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from footfall.commands.actor import actor
 from footfall.commands.options import Home
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from footfall.doctor import Finding
 
 
-def doctor(home: Home = None) -> None:
-    """Check tables, columns, settings, partitions, spool, rejected records, warehouse, disk; exit 1 if any is wrong."""
+def doctor(
+    mend_balances: Annotated[
+        bool,
+        typer.Option(
+            "--mend-balances",
+            help="First set balances of points and credits that differ from their log to what it adds up to.",
+        ),
+    ] = False,
+    home: Home = None,
+) -> None:
+    """Check tables, columns, settings, ledger, partitions, spool, rejects, warehouse, disk; exit 1 if any is wrong."""
     from footfall.doctor import checklist, health
     from footfall.settings import load_settings
     from footfall.stack import open_engine
@@ -24,11 +36,21 @@ def doctor(home: Home = None) -> None:
     cron = next((str(one.cron_schedule) for one in SCHEDULES if one.job_name == "cleanup_live_sessions"), None)
     with open_engine(settings) as engine, connect(engine) as connection:
         require_current(connection)
+        if mend_balances:
+            _mend(connection)
         typer.echo("The checklist of the specification:")
         all_well = _print(checklist(connection, cron))
         typer.echo("And beyond it:")
         all_well = _print(health(connection, settings)) and all_well
     raise typer.Exit(0 if all_well else 1)
+
+
+def _mend(connection: "Connection") -> None:
+    from footfall.ledger import mend_balances
+
+    for was in mend_balances(connection, actor()):
+        typer.echo(f"{was}: mended")
+    connection.commit()
 
 
 def _print(findings: "Iterable[Finding]") -> bool:
