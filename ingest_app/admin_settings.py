@@ -43,7 +43,7 @@ class Rule:
 RULES: Mapping[str, Rule] = MappingProxyType(
     {
         "tracking_enabled": Rule("1: what apps send is kept; 0: it is dropped, answered 202", 1, 0, 1),
-        "points_enabled": Rule("1: points and credits move; 0: nobody earns, redeems, spends or reverses; balances can be read", 1, 0, 1),
+        "points_enabled": Rule("1: points and credits move; 0: every move is refused", 1, 0, 1),
         "live_session_timeout_minutes": Rule("how long after its last heartbeat someone counts as live", 5, 1, 1_440),
         "archive_after_days": Rule("how old an event gets in Postgres; no client may date one earlier", 90, 30, 36_500),
         "points_per_credit": Rule("how many points one credit costs", 100, 1, 1_000_000),
