@@ -33,12 +33,20 @@ WORLD = """
     ) AS events (event_id, user_id);
 """
 ANOTHER = "INSERT INTO raw.user_{0}_logs SELECT * REPLACE ({1}) FROM raw.user_{0}_logs WHERE id = {2}"
+# so that only the day of the points is touched
+AT_MIDNIGHT = "UPDATE raw.user_credit_logs SET created_at = '2024-03-01 00:00Z'"
 WAYS = {
     "redemption without credits": (BOUGHT, "DELETE FROM raw.user_credit_logs WHERE id = 1"),
     "redemption credited twice": (BOUGHT, ANOTHER.format("credit", "9 AS id", 1)),
     "redemption of fewer points": (BOUGHT, "UPDATE raw.user_credit_logs SET points_consumed = 9 WHERE id = 1"),
     "redemption that brought none": (BOUGHT, "UPDATE raw.user_credit_logs SET credits_added = 0 WHERE id = 1"),
     "redemption credited to another": (BOUGHT, "UPDATE raw.user_credit_logs SET user_id = 8 WHERE id = 1"),
+    "redemption of fewer points at midnight": (BOUGHT, f"{AT_MIDNIGHT}, points_consumed = 9 WHERE id = 1"),
+    "redemption credited to another at midnight": (BOUGHT, f"{AT_MIDNIGHT}, user_id = 8 WHERE id = 1"),
+    "credits for points earned and kept": (
+        BOUGHT,
+        ANOTHER.format("credit", "9 AS id, 1 AS point_log_id, 0 AS points_consumed", 1),
+    ),
     "credits for no points": (BOUGHT, ANOTHER.format("credit", "9 AS id, 99 AS point_log_id", 1)),
     "credits for points nobody names": (BOUGHT, ANOTHER.format("credit", "9 AS id, NULL AS point_log_id", 1)),
     "credits for points earned": (BOUGHT, ANOTHER.format("credit", "9 AS id, 1 AS point_log_id", 1)),
