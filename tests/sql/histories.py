@@ -74,13 +74,6 @@ def repeat_rows(database: psycopg.Connection, chance: random.Random) -> None:
         database.execute(f"INSERT INTO {table} ({columns}) {some}".encode(), [str(chance.random())])
 
 
-def change_state(database: psycopg.Connection, chance: random.Random) -> None:
-    """Add, correct and delete users: of what days count, nothing may change."""
-    insert(database, "users", [{"id": chance.randrange(10**6), "user_type": "student"} for _ in range(3)])
-    database.execute("UPDATE users SET user_type = 'teacher' WHERE id % 2 = 0")
-    database.execute("DELETE FROM users WHERE id % 3 = 0")
-
-
 def _near(chance: random.Random, moment: datetime) -> datetime:
     return moment + timedelta(microseconds=chance.choice([0, 1, -1, 10**6, 14 * 60 * 10**6, 3 * 3600 * 10**6]))
 

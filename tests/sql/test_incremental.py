@@ -1,9 +1,7 @@
 """Days that new rows touch are built anew, whole, and no others: after every refresh as if all had been built."""
 
-import os
 import random
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import psycopg
@@ -14,9 +12,6 @@ from tests.sql.conftest import Models, Rows
 from tests.sql.refreshing import Refreshed
 from warehouse.archive.seal import seal
 
-# `make drill` tries more
-HISTORIES = 1 + int(os.environ.get("DRILL_ROUNDS", "0")) // 30
-TIMEZONES = ("Europe/Berlin", "America/New_York", "UTC", "Asia/Kathmandu")
 # of each table: its day or month, and a column of which no value is negative
 COUNTED = {
     "intermediate.int_document_user_days": ("open_date", "open_count"),
@@ -50,25 +45,6 @@ def refreshed(world: Refreshed, database: psycopg.Connection) -> Refreshed:
         histories.insert_rows(database, chance, 20)
     world.refresh(command="run")
     return world
-
-
-@pytest.mark.parametrize("seed", range(HISTORIES))
-def test_each_refresh_equals_a_full_rebuild(world: Refreshed, database: psycopg.Connection, seed: int) -> None:
-    chance, world = random.Random(seed), replace(world, timezone=TIMEZONES[seed % len(TIMEZONES)])
-    histories.insert_rows(database, chance, 30)
-    histories.insert_rows(database, chance, 10, received_at=f"{histories.ENDED_DAY} 12:00Z")
-    world.refresh(command="run")
-    with psycopg.connect(world.database_url) as late:
-        histories.insert_rows(late, chance, 5)
-        histories.repeat_rows(database, chance)
-        world.refresh()
-        assert_equals_full_rebuild(world)
-    assert len(seal(world.database_url, world.models.warehouse_path)) == len(histories.EVENT_TABLES)
-    histories.insert_rows(database, chance, 5, received_at=f"{histories.ENDED_DAY} 13:00Z")
-    histories.repeat_rows(database, chance)
-    histories.change_state(database, chance)
-    world.refresh()
-    assert_equals_full_rebuild(world)
 
 
 def test_only_touched_days_are_rebuilt(refreshed: Refreshed, database: psycopg.Connection) -> None:
