@@ -18,7 +18,7 @@ from tests.sql.conftest import TRANSFORMS, Models, messages
 with warnings.catch_warnings():
     # it warns, at import, of a faster version of itself
     warnings.filterwarnings("ignore", "sqlglotrs is deprecated", DeprecationWarning)
-    from sqlglot import Dialect, ErrorLevel, exp, parse_one, transpile
+    from sqlglot import Dialect, ErrorLevel, exp, parse, parse_one, transpile
     from sqlglot.errors import SqlglotError
     from sqlglot.parser import Parser
 
@@ -63,6 +63,23 @@ STAND_INS = {
         "{% macro is_incremental() %}{{ return(model.config.materialized == 'incremental') }}{% endmacro %}"
     ),
 }
+# DuckDB's types in the contracts, and what they are in Spark
+IN_SPARK = {
+    "BIGINT": "BIGINT",
+    "BOOLEAN": "BOOLEAN",
+    "DATE": "DATE",
+    "DECIMAL(4,1)": "DECIMAL(4, 1)",
+    "INTEGER": "INT",
+    "TIMESTAMPTZ": "TIMESTAMP",
+    "UUID": "STRING",
+    "VARCHAR": "STRING",
+}
+REPLACED = """
+    {{{{ config(meta={{'touched': {{'tables': ['activity_events'], '{period}': '{period}_of_rows'}}}}) }}}}
+    {{{{ get_incremental_replace_days_sql({{
+        'target_relation': 'counted', 'temp_relation': 'found', 'dest_columns': [{{'name': '{period}_of_rows'}}],
+    }}) }}}}
+"""
 NAMES = [path.stem for pattern in ("models/*/*.sql", "tests/*.sql") for path in sorted(TRANSFORMS.glob(pattern))]
 Compiled = dict[str, str]
 
@@ -137,6 +154,34 @@ def test_every_table_is_made_as_spark_can(manifest: Manifest) -> None:
     assert {name: way for name, way in made.items() if way not in MATERIALIZATIONS} == {}
 
 
+def test_every_type_of_the_contracts_has_one_in_spark(manifest: Manifest) -> None:
+    """The YAML names DuckDB's types, and Spark would refuse them: what they become there is a choice, made here."""
+    declared = {
+        str(column.data_type)
+        for node in manifest.nodes.values()
+        if isinstance(node, ModelNode)
+        for column in node.columns.values()
+    }
+    assert declared == set(IN_SPARK)
+    assert {name: in_spark(name) for name in declared} == IN_SPARK
+
+
+@pytest.mark.parametrize(("period", "literal"), [("day", "CAST('2024-03-31' AS DATE)"), ("month", "'2024-03'")])
+def test_touched_periods_are_replaced_by_two_statements(
+    manifest: Manifest, make_models: Callable[[], Models], period: str, literal: str
+) -> None:
+    """Each is Spark's SQL, though dbt-spark would have to send them one by one, or overwrite partitions instead."""
+    models = Models(make_models().home, of_touched_days(without_duckdb(manifest)))
+    query = in_ticks(models.compile(REPLACED.format(period=period)))
+    deleting, inserting = [
+        part.sql("spark") for part in parse(query, read="spark", error_level=ErrorLevel.RAISE) if part
+    ]
+    assert deleting.startswith("DELETE FROM counted WHERE ")
+    assert literal in deleting
+    assert inserting == f"INSERT INTO counted (`{period}_of_rows`) SELECT `{period}_of_rows` FROM found"
+    assert list(faults_of_words(deleting)) == []
+
+
 @pytest.mark.parametrize(
     ("query", "fault"),
     [
@@ -161,10 +206,19 @@ def test_what_spark_lacks_is_seen(query: str, fault: str) -> None:
     assert [found for found in faults(query) if found.startswith(fault)] != []
 
 
+def in_spark(data_type: str) -> str:
+    """Return Spark's name of one of DuckDB's types."""
+    return exp.DataType.build(data_type, dialect="duckdb").sql("spark")
+
+
+def in_ticks(query: str) -> str:
+    """Quote names as Spark does: the adapter that compiles is DuckDB's."""
+    return re.sub(r'"(\w+)"', r"`\1`", query)
+
+
 def faults(query: str) -> Iterator[str]:
     """Name what Spark would not understand of a query."""
-    # the adapter quotes relations, and Spark's quotes are others
-    query = re.sub(r'"(\w+)"', r"`\1`", query)
+    query = in_ticks(query)
     yield from faults_of_words(query)
     try:
         tree = parse_one(query, read="spark", error_level=ErrorLevel.RAISE)
