@@ -5,6 +5,8 @@
     }
 ) }}
 
+-- what it is a check of, and runs after
+-- depends_on: {{ ref('rpt_points_balances') }}
 with
 
 new_point_logs as (
