@@ -52,6 +52,7 @@ def create(
 def list_(home: Home = None) -> None:
     """Print all keys but not the keys themselves, which nobody can read any more."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from footfall.settings import load_settings
@@ -63,7 +64,14 @@ def list_(home: Home = None) -> None:
         for key in list_keys(connection):
             times = (_minute(time) for time in (key.created_at, key.last_used_at, key.revoked_at))
             origins = " ".join(key.allowed_origins)
-            table.add_row(str(key.id), key.scope, key.app_name, origins, f"{key.requests_per_second}/s", *times)
+            table.add_row(
+                str(key.id),
+                key.scope,
+                escape(key.app_name or ""),
+                escape(origins),
+                f"{key.requests_per_second}/s",
+                *times,
+            )
     Console().print(table)
 
 

@@ -16,6 +16,7 @@ def list_(
 ) -> None:
     """Print rejected records with their reason and body, the newest first."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from footfall.settings import load_settings
@@ -26,7 +27,9 @@ def list_(
     with open_current(load_settings(home)) as connection:
         for row in list_rejected(connection, limit):
             event_id = str(row.event_id or "")
-            table.add_row(str(row.id), f"{row.rejected_at:%Y-%m-%d %H:%M}", row.kind, event_id, row.reason, row.body)
+            # what apps send may look like rich's markup
+            sent = (escape(text) for text in (row.kind, event_id, row.reason, row.body))
+            table.add_row(str(row.id), f"{row.rejected_at:%Y-%m-%d %H:%M}", *sent)
     if table.row_count:
         Console().print(table)
     else:

@@ -7,12 +7,11 @@ of its own that sees what was committed while it waited, today's points are coun
 """
 
 import logging
-import re
-from functools import cache
-from importlib.resources import files
 from typing import Any
 
 from sqlalchemy import Connection, CursorResult
+
+from ingest_app.rewards.statements import read_statements
 
 # the kind of records that may earn
 REWARDED_KIND = "events"
@@ -39,11 +38,5 @@ def earn_by_rules(connection: Connection) -> int:
 
 
 def _ask(connection: Connection, name: str, matches: str | None = None) -> CursorResult[Any]:
-    return connection.exec_driver_sql(_statements()[name], None if matches is None else {"matches": matches})
-
-
-@cache
-def _statements() -> dict[str, str]:
-    text = files("ingest_app.rewards").joinpath("earning.sql").read_text(encoding="utf-8")
-    _, *parts = re.split(r"^-- (\w+) --$", text, flags=re.MULTILINE)
-    return dict(zip(parts[::2], parts[1::2], strict=True))
+    statement = read_statements("earning.sql")[name].decode()
+    return connection.exec_driver_sql(statement, None if matches is None else {"matches": matches})

@@ -5,7 +5,7 @@ counts. A model that cannot be built, or a test of severity error that finds row
 published. The models are in `transforms/`, how dbt runs is in `pipelines.dbt_project`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from graphlib import TopologicalSorter
 from importlib.metadata import version
 from pathlib import Path
@@ -73,7 +73,7 @@ def models_asset(project: ParsedProject) -> dg.AssetsDefinition:
             if result.unique_id in checks and not result.is_skipped:
                 yield _evaluation(checks[result.unique_id], result)
         yield from (_still_passed(checks[unique_id]) for unique_id in checks if unique_id in left_out)
-        _fail_if_any_failed(results)
+        _fail_if_any_failed(results, checks)
         context.log.info(f"{len(built)} models built, {len(results) - len(built)} tests passed, the rest is up to date")
 
     return build_models
@@ -102,7 +102,7 @@ def _evaluation(spec: dg.AssetCheckSpec, result: NodeResult) -> dg.AssetCheckRes
         asset_key=spec.asset_key,
         passed=result.is_done,
         severity=dg.AssetCheckSeverity.WARN if result.status == "warn" else dg.AssetCheckSeverity.ERROR,
-        description=result.message or None,
+        description=result.message if result.is_done else _told(spec, result),
         metadata={
             "failed_row_count": result.failure_count or 0,
             "duration_seconds": result.duration_seconds,
@@ -133,13 +133,20 @@ def _sources_first(specs: Sequence[dg.AssetSpec]) -> list[dg.AssetSpec]:
     return [by_key[key] for key in TopologicalSorter(made_of).static_order()]
 
 
-def _fail_if_any_failed(results: Sequence[NodeResult]) -> None:
+def _told(spec: dg.AssetCheckSpec | None, result: NodeResult) -> str:
+    """Say what was found, and what it means and where to look, as the check's description has it."""
+    return f"{result.message} — {spec.description}" if spec and spec.description else result.message
+
+
+def _fail_if_any_failed(results: Sequence[NodeResult], checks: Mapping[str, dg.AssetCheckSpec]) -> None:
     failed = [result for result in results if result.is_failed]
     if not failed:
         return
     skipped = [result.name for result in results if result.is_skipped and result.kind == "model"]
     raise dg.Failure(
-        description="; ".join(f"{result.kind} {result.name}: {result.message}" for result in failed),
+        description="; ".join(
+            f"{result.kind} {result.name}: {_told(checks.get(result.unique_id), result)}" for result in failed
+        ),
         metadata={"failed": [result.name for result in failed], "not_built": skipped},
         allow_retries=False,
     )

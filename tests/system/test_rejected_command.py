@@ -8,7 +8,7 @@ from tests.system.conftest import Footfall
 AN_EVENT = (
     '{"event_id": "6f9619ff-8b86-4011-b42d-00cf4fc964ff", "user_type": "student", "app_name": "DViz", '
     '"event_type": "button", "event_name": "poison", "created_at": "2026-11-01T00:00:00Z", '
-    '"created_at_adjusted": false, "is_bot": false}'
+    '"created_at_adjusted": false, "is_bot": false, "os": "[red]"}'
 )
 
 
@@ -27,7 +27,13 @@ def rejected(migrated: Footfall, database_url: str) -> Footfall:
 def test_rejected_records_are_listed_with_their_reason(rejected: Footfall) -> None:
     listed = rejected.run("rejected", "list", COLUMNS="300")
     assert listed.returncode == 0
-    for expected in ("events", "6f9619ff-8b86-4011-b42d-00cf4fc964ff", "no_poison", '"event_name": "poison"'):
+    for expected in (
+        "events",
+        "6f9619ff-8b86-4011-b42d-00cf4fc964ff",
+        "no_poison",
+        '"event_name": "poison"',
+        '"os": "[red]"',
+    ):
         assert expected in listed.stdout
 
 
