@@ -38,7 +38,10 @@ compare_keys = dg.define_asset_job(
     "compare_keys",
     selection=_THE_PATH,
     config=refresh_config(compare_keys=True),
-    description="A refresh that also finds rows deleted in Postgres, and proves that both sides have the same rows.",
+    description=(
+        "A refresh that also finds rows deleted in Postgres, and proves that both sides have the same rows: events of "
+        "open days by number and event_id, all else whole."
+    ),
 )
 
 seal = dg.define_asset_job(
