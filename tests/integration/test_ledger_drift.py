@@ -118,7 +118,9 @@ def test_balance_written_by_hand_is_caught_and_mended(
     assert list(failed) == [CHECK]
     # what was found, then what it means
     for words in (told, failed[CHECK].description or ""):
-        assert re.search(f"user_id 3, points 123456, logged_points {points}.* — Every user.s balance .*footfall doctor", words)
+        assert re.search(
+            f"user_id 3, points 123456, logged_points {points}.* — Every user.s balance .*footfall doctor", words
+        )
     table = failed[CHECK].metadata["first_failed_rows"]
     assert isinstance(table, dg.TableMetadataValue)
     assert [(row.data["user_id"], row.data["points"]) for row in table.records] == [("3", "123456")]
