@@ -73,9 +73,9 @@ def load(
     `full` takes everything anew, one table per transaction, and accepts another or a restored database; events and
     log rows that it lacks go to a file, see `TableLoad.only_here`.
     `compare_keys` also deletes state rows that Postgres no longer has, and proves all tables equal, events by their
-    event_id; so does the first load after a start of Postgres. Another writer is waited for at most `wait_seconds`. Raises a WarehouseError:
-    WriterBusy, PostgresUnreachable, or what stands between the two sides and what to do about it. An OtherPast is
-    raised again by every load and seal until a full load has ended.
+    event_id; so does the first load after a start of Postgres. Another writer is waited for at most `wait_seconds`.
+    Raises a WarehouseError: WriterBusy, PostgresUnreachable, or what stands between the two sides and what to do about
+    it. An OtherPast is raised again by every load and seal until a full load has ended.
     """
     with writer_lock(warehouse_path, wait_seconds, purpose="load"):
         if full:

@@ -26,8 +26,8 @@ INSUFFICIENT_PRIVILEGE = "42501"
 class Snapshot:
     """One moment of one Postgres database.
 
-    `text` is the server's `pg_snapshot`, `taken_at` its clock then, as text; `system_identifier` names the cluster, `database_oid` the
-    database in it: together they tell a restored or another database from the one that was loaded.
+    `text` is the server's `pg_snapshot`, `taken_at` its clock then, as text; `system_identifier` names the cluster,
+    `database_oid` the database in it: together they tell a restored or another database from the one that was loaded.
     """
 
     text: str
