@@ -44,7 +44,8 @@ DRILL_ROUNDS ?= 300
 DRILL_SEED ?= $(shell date +%s)
 drill: install ## kill processes under load and try random histories, DRILL_ROUNDS times; a DRILL_SEED repeats them
 	DRILL_ROUNDS=$(DRILL_ROUNDS) DRILL_SEED=$(DRILL_SEED) $(BIN)/pytest tests/system/test_kills.py tests/integration/test_load_race.py \
-		tests/sql/test_small_worlds.py tests/sql/test_any_history.py -v -rP
+		tests/sql/test_small_worlds.py tests/sql/test_any_history.py \
+		tests/integration/test_ledger_machine.py tests/system/test_ledger_storm.py -v -rP
 
 format: install ## mend what `check` would complain of, where a machine can
 	$(BIN)/ruff format .

@@ -342,7 +342,8 @@ def test_any_requests_move_as_the_model_does(rewards: Rewards) -> None:
             stateful_step_count=STEPS,
             deadline=None,
             database=None,
-            phases=[Phase.generate, Phase.shrink],
+            # to look for a shorter sequence would take minutes
+            phases=[Phase.generate],
             suppress_health_check=list(HealthCheck),
         ),
     )
