@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Console, RenderableType
 
 from benchmarks.ingest import measure_batches, measure_singles
+from benchmarks.ledger import measure_ledger
 from benchmarks.load import DEFAULT_ROW_COUNT, MEMORY_ROW_COUNT, measure_load, measure_memory
 from benchmarks.refresh import measure_refresh
 from benchmarks.seal import DEFAULT_EVENT_COUNT, measure_seal
@@ -41,6 +42,7 @@ def _benchmarks(given: argparse.Namespace, url: str, folder: Path) -> dict[str, 
     return {
         "singles": lambda: measure_singles(url, folder, given.repetitions, given.seconds),
         "batches": lambda: measure_batches(url, folder, given.pace, given.minutes * 60),
+        "ledger": lambda: measure_ledger(url, folder, given.repetitions, given.seconds),
         "load": lambda: measure_load(url, given.rows, given.repetitions),
         "refresh": lambda: measure_refresh(url, folder, given.repetitions),
         "seal": lambda: measure_seal(url, folder, given.events),
@@ -56,12 +58,14 @@ def _arguments() -> argparse.Namespace:
         "names",
         nargs="*",
         metavar="NAME",
-        help="singles, batches, load, refresh, stats, seal, memory, agents; all if none is named",
+        help="singles, batches, ledger, load, refresh, stats, seal, memory, agents; all if none is named",
     )
     parser.add_argument("--rows", type=int, default=DEFAULT_ROW_COUNT, help="events to load (default %(default)s)")
     parser.add_argument("--events", type=int, default=DEFAULT_EVENT_COUNT, help="to seal (default %(default)s)")
     parser.add_argument("--repetitions", type=int, default=5, help="runs of each (default %(default)s)")
-    parser.add_argument("--seconds", type=float, default=10, help="of single events, each run (default %(default)s)")
+    parser.add_argument(
+        "--seconds", type=float, default=10, help="of single events or earnings, each run (default %(default)s)"
+    )
     parser.add_argument("--minutes", type=float, default=5, help="of batches (default %(default)s)")
     parser.add_argument("--pace", type=int, default=20_000, help="events a second in batches (default %(default)s)")
     return parser.parse_args()

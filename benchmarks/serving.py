@@ -84,21 +84,19 @@ def drainer(env: Mapping[str, str]) -> Iterator[None]:
 
 def wrk(url: str, key: str, seconds: float, connections: int) -> Load:
     """Post single events as fast as `connections` take them. Raises FileNotFoundError where there is no wrk."""
+    script = LUA.format(body=json.dumps(AN_EVENT), agent=BROWSER, key=key)
+    return run_wrk(f"{url}/api/events", script, seconds, connections)
+
+
+def run_wrk(address: str, script: str, seconds: float, connections: int) -> Load:
+    """Send what a Lua script says. Raises FileNotFoundError where there is no wrk."""
     if shutil.which("wrk") is None:
-        raise FileNotFoundError("the ingest benchmark needs wrk: apt-get install wrk")
+        raise FileNotFoundError("this benchmark needs wrk: apt-get install wrk")
     with tempfile.TemporaryDirectory() as folder:
-        script = Path(folder) / "post.lua"
-        script.write_text(LUA.format(body=json.dumps(AN_EVENT), agent=BROWSER, key=key))
-        command = [
-            "wrk",
-            "-t1",
-            f"-c{connections}",
-            f"-d{seconds:g}s",
-            "--latency",
-            "-s",
-            str(script),
-            f"{url}/api/events",
-        ]
+        path = Path(folder) / "requests.lua"
+        path.write_text(script)
+        load = ["-t1", f"-c{connections}", f"-d{seconds:g}s", "--latency"]
+        command = ["wrk", *load, "-s", str(path), address]
         printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     return _read_wrk(printed)
 
