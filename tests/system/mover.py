@@ -1,14 +1,14 @@
 """A process of clients that move points as a careful app does: `python mover.py FOLDER URL KEY USERS SEED PREFIX`.
 
 What is asked is in a journal before it is sent, and sent with the same key until it is answered. Who is killed has a
-successor with the same folder, which first sends again what has no answer yet. SIGTERM ends it once all is answered.
+successor with the same folder, which first sends again what has no answer yet. The end of its input is the end of its
+work, once all is answered.
 Nothing but the standard library, so that it starts at once. What the answers are worth is judged in `moving.py`.
 """
 
 import http.client
 import json
 import random
-import signal
 import sys
 import threading
 import uuid
@@ -125,10 +125,16 @@ def _unanswered(journal: Path) -> Iterator[Json]:
     return (line for line in lines if "key" in line and line["key"] not in answered)
 
 
+def _wait_for_the_end() -> None:
+    # not a signal, which who is just starting does not hear
+    sys.stdin.read()
+    stop.set()
+
+
 def main() -> None:
     """Run all clients of this process."""
     folder, url, key, users, seed, prefix = sys.argv[1:]
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    threading.Thread(target=_wait_for_the_end, daemon=True).start()
     address, user_ids = urlsplit(url).netloc, [int(user) for user in users.split(",")]
 
     def run(number: int) -> None:

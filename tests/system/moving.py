@@ -5,7 +5,6 @@ The clients themselves are `mover.py`. Nothing is compared before every move has
 
 import json
 import random
-import signal
 import subprocess
 import sys
 from collections import Counter, defaultdict
@@ -56,21 +55,20 @@ class Clients:
     def kill_some(self, chance: random.Random) -> None:
         """Send SIGKILL to one or more, and start their successors."""
         for number in chance.sample(range(PROCESSES), chance.randint(1, PROCESSES)):
-            self._processes[number].kill()
-            self._processes[number].wait(30)
+            _kill(self._processes[number])
             self._processes[number] = self._start(number)
 
     def finish(self) -> None:
         """Let each client get its last answer."""
         for process in self._processes:
-            process.send_signal(signal.SIGTERM)
-        assert [process.wait(90) for process in self._processes] == [0] * PROCESSES
+            _close(process)
+        codes = [process.wait(90) for process in self._processes]
+        assert codes == [0] * PROCESSES
 
     def stop(self) -> None:
         """End what still runs."""
         for process in self._processes:
-            process.kill()
-            process.wait(30)
+            _kill(process)
 
     def lines(self) -> Iterator[Json]:
         """Read what all clients noted."""
@@ -83,7 +81,19 @@ class Clients:
         folder = self._folder / str(number)
         folder.mkdir(parents=True, exist_ok=True)
         seed = f"{self._prefix} {self._generation}"
-        return subprocess.Popen([sys.executable, MOVER, folder, *self._arguments, seed, self._prefix])
+        command = [sys.executable, str(MOVER), str(folder), *self._arguments, seed, self._prefix]
+        return subprocess.Popen(command, stdin=subprocess.PIPE)
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.wait(30)
+    _close(process)
+
+
+def _close(process: subprocess.Popen[bytes]) -> None:
+    assert process.stdin is not None
+    process.stdin.close()
 
 
 @dataclass
