@@ -69,7 +69,7 @@ REFUSALS = {
     "413": "More than 1,000 records or 1 MiB: send less at a time",
     "415": "A media type, a charset or an encoding that is not read",
     "429": "More requests than this key may send: send it again after `Retry-After` seconds",
-    "503": "Not kept: send it again after `Retry-After` seconds",
+    "503": "Not kept (a move of points or credits: perhaps, its key tells): send it again after `Retry-After` seconds",
 }
 # what is read without a key: path -> what it is, its media type
 PUBLIC = {

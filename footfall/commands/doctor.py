@@ -48,9 +48,10 @@ def doctor(
 def _mend(connection: "Connection") -> None:
     from footfall.ledger import mend_balances
 
-    for was in mend_balances(connection, actor()):
-        typer.echo(f"{was}: mended")
+    mended = list(mend_balances(connection, actor()))
     connection.commit()
+    for was in mended:
+        typer.echo(f"{was}: mended")
 
 
 def _print(findings: "Iterable[Finding]") -> bool:

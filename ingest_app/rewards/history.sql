@@ -6,7 +6,8 @@ SELECT
     coalesce(p.points, 0) AS points,
     coalesce(c.credits, 0) AS credits,
     greatest(p.updated_at, c.updated_at) AS updated_at,
-    p.user_id IS NOT NULL OR c.user_id IS NOT NULL OR u.id IS NOT NULL AS is_known
+    p.user_id IS NOT NULL OR c.user_id IS NOT NULL OR u.id IS NOT NULL
+    OR EXISTS (SELECT FROM user_point_logs WHERE user_id = one.user_id) AS is_known
 FROM (VALUES (%(user_id)s::bigint)) AS one (user_id)
 LEFT JOIN user_points AS p ON p.user_id = one.user_id
 LEFT JOIN user_credits AS c ON c.user_id = one.user_id
@@ -28,6 +29,7 @@ SELECT
     ) AS credits,
     EXISTS (SELECT FROM user_points WHERE user_id = one.user_id)
     OR EXISTS (SELECT FROM user_credits WHERE user_id = one.user_id)
+    OR EXISTS (SELECT FROM user_point_logs WHERE user_id = one.user_id)
     OR EXISTS (SELECT FROM users WHERE id = one.user_id) AS is_known
 FROM (VALUES (%(user_id)s::bigint)) AS one (user_id)
 

@@ -38,6 +38,9 @@ REFUSALS: dict[str, type[MoveRefused]] = {
 } | {"no_price": NoPrice}
 SHORTAGES: dict[str, type[NotEnough]] = {error.code: error for error in (NotEnoughPoints, NotEnoughCredits)}
 OVERTAKEN = b"overtaken"
+# the same key, or a reversal of the same row, at the same moment; or credits that went meanwhile
+OVERTAKING = {"idempotency_keys_pkey", "user_point_logs_reverses_id_idx", "user_credits_credits_check"}
+NO_CREDITS_LEFT = ("user_credit_logs", "created_at")
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +74,10 @@ def make_move(statements: Statements, move: Move, record: Record, app_name: str,
     known = {"app_name": app_name, "idempotency_key": idempotency_key, "request_hash": request_hash}
     found = _ask(statements, move, structs.asdict(record) | known)
     if found.answer is None:
+        # the client may have lost patience with the very same request, which waits for a balance and may still be made
+        statements.move(numbered_statements("moves.sql")["await_twins"], known)
+        found = _ask(statements, move, structs.asdict(record) | known)
+    if found.answer is None:
         raise _refusal(found, move.field)
     if found.stored_hash not in {None, request_hash.encode()}:
         raise KeyReused
@@ -90,12 +97,20 @@ def _ask(statements: Statements, move: Move, values: dict[str, Any]) -> Found:
                 raise BalanceTooLarge(move.field) from None
             is_too_large = True
         except psycopg.IntegrityError as error:
-            # the same key, or a reversal of the same row, at the same moment; or credits that went meanwhile
-            log.info("a move is asked for again: %s", error.sqlstate)
+            if not _is_overtaken(error):
+                raise
+            log.info("a move is asked for again: %s", error.diag.constraint_name)
         else:
             if found.answer is not None or found.refusal != OVERTAKEN:
                 return found
     raise LedgerUnavailable
+
+
+def _is_overtaken(error: psycopg.IntegrityError) -> bool:
+    """Tell whether another move came between: any other constraint that does not hold is a fault."""
+    if isinstance(error, errors.NotNullViolation):
+        return (error.diag.table_name, error.diag.column_name) == NO_CREDITS_LEFT
+    return error.diag.constraint_name in OVERTAKING
 
 
 def _refusal(found: Found, field: str) -> MoveRefused:

@@ -1,6 +1,7 @@
 """The moves of points and credits: for each its endpoint's name, the record that asks for it, and its statement.
 
-What a move does is in `moves.sql`; who asks Postgres, `ledger.py`.
+What a move does is in `moves.sql`; who asks Postgres, `ledger.py`. Defaults are left out where a record is written as
+JSON, so that a field that comes to it later does not make stored keys ones of other requests.
 """
 
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ Amount = Annotated[int, Meta(ge=1, le=LARGEST_BALANCE)]
 LogId = Annotated[int, Meta(ge=1, le=2**63 - 1)]
 
 
-class Earn(Record, frozen=True, kw_only=True):
+class Earn(Record, frozen=True, kw_only=True, omit_defaults=True):
     """A user earned points; the first ones make the balance."""
 
     user_id: UserId
@@ -23,21 +24,21 @@ class Earn(Record, frozen=True, kw_only=True):
     related_event: Text100 | None = None
 
 
-class Redeem(Record, frozen=True, kw_only=True):
+class Redeem(Record, frozen=True, kw_only=True, omit_defaults=True):
     """A user buys credits for points, at the price that `points_per_credit` is now."""
 
     user_id: UserId
     credits: Amount
 
 
-class Spend(Record, frozen=True, kw_only=True):
+class Spend(Record, frozen=True, kw_only=True, omit_defaults=True):
     """A user spends credits."""
 
     user_id: UserId
     credits: Amount
 
 
-class Reverse(Record, frozen=True, kw_only=True):
+class Reverse(Record, frozen=True, kw_only=True, omit_defaults=True):
     """One earn or redeem was a mistake: it is undone, once, by a row of its own."""
 
     log_id: LogId

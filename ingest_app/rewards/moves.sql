@@ -3,6 +3,7 @@
 -- What all moves have in common:
 -- `stored` is what was answered to this key before; where it is, nothing moves. Of two with one key at the same moment
 -- the second meets the first at the primary key of idempotency_keys, and is undone whole.
+-- `turn` is a lock that lasts as long as the move: who is refused waits for twins under way (`await_twins`) and asks again.
 -- Balances are changed under a condition and not read first: an UPDATE that waited for a row looks at it again. They
 -- are locked in one order, user_points before user_credits, since each part reads from the part before it.
 -- A log row takes its time from the balance that it moved (see the trigger set_updated_at), so that the rows of a user
@@ -15,10 +16,16 @@ WITH stored AS (
     SELECT request_hash, status, answer FROM idempotency_keys
     WHERE app_name = %(app_name)s::text AND idempotency_key = %(idempotency_key)s::text
 ),
+turn AS MATERIALIZED (
+    SELECT pg_try_advisory_xact_lock_shared(
+        hashtextextended(%(app_name)s::text || E'\n' || %(idempotency_key)s::text, 0)
+    ) AS is_held
+),
 gate AS (
     SELECT
         EXISTS (SELECT FROM stored) AS is_stored,
         NOT EXISTS (SELECT FROM admin_settings WHERE setting_key = 'points_enabled' AND setting_value = '0') AS is_open
+    FROM turn
 ),
 balance AS (
     INSERT INTO user_points AS b (user_id, points, updated_at)
@@ -60,6 +67,11 @@ WITH stored AS (
     SELECT request_hash, status, answer FROM idempotency_keys
     WHERE app_name = %(app_name)s::text AND idempotency_key = %(idempotency_key)s::text
 ),
+turn AS MATERIALIZED (
+    SELECT pg_try_advisory_xact_lock_shared(
+        hashtextextended(%(app_name)s::text || E'\n' || %(idempotency_key)s::text, 0)
+    ) AS is_held
+),
 gate AS (
     SELECT
         EXISTS (SELECT FROM stored) AS is_stored,
@@ -73,6 +85,7 @@ gate AS (
             FROM admin_settings
             WHERE setting_key = 'points_per_credit'
         ) AS points_needed
+    FROM turn
 ),
 taken AS (
     UPDATE user_points AS b SET points = b.points - gate.points_needed
@@ -147,10 +160,16 @@ WITH stored AS (
     SELECT request_hash, status, answer FROM idempotency_keys
     WHERE app_name = %(app_name)s::text AND idempotency_key = %(idempotency_key)s::text
 ),
+turn AS MATERIALIZED (
+    SELECT pg_try_advisory_xact_lock_shared(
+        hashtextextended(%(app_name)s::text || E'\n' || %(idempotency_key)s::text, 0)
+    ) AS is_held
+),
 gate AS (
     SELECT
         EXISTS (SELECT FROM stored) AS is_stored,
         NOT EXISTS (SELECT FROM admin_settings WHERE setting_key = 'points_enabled' AND setting_value = '0') AS is_open
+    FROM turn
 ),
 taken AS (
     UPDATE user_credits AS b SET credits = b.credits - %(credits)s::integer
@@ -204,6 +223,11 @@ WITH stored AS (
     SELECT request_hash, status, answer FROM idempotency_keys
     WHERE app_name = %(app_name)s::text AND idempotency_key = %(idempotency_key)s::text
 ),
+turn AS MATERIALIZED (
+    SELECT pg_try_advisory_xact_lock_shared(
+        hashtextextended(%(app_name)s::text || E'\n' || %(idempotency_key)s::text, 0)
+    ) AS is_held
+),
 gate AS (
     SELECT
         undone.user_id,
@@ -225,7 +249,7 @@ gate AS (
         CASE undone.action WHEN 'earn' THEN coalesce(p.points, 0) ELSE coalesce(c.credits, 0) END AS held,
         CASE undone.action WHEN 'earn' THEN undone.points ELSE bought.credits_added END AS needed,
         coalesce(c.credits, 0) AS credits
-    FROM (VALUES (1)) AS one (row_count)
+    FROM turn
     LEFT JOIN user_point_logs AS undone ON undone.id = %(log_id)s::bigint
     LEFT JOIN user_credit_logs AS bought ON bought.point_log_id = undone.id
     LEFT JOIN user_points AS p ON p.user_id = undone.user_id
@@ -305,3 +329,7 @@ SELECT
 FROM gate
 LEFT JOIN stored ON TRUE
 LEFT JOIN kept ON TRUE
+
+-- await_twins --
+-- Ends when no move with this key is under way.
+SELECT pg_advisory_xact_lock(hashtextextended(%(app_name)s::text || E'\n' || %(idempotency_key)s::text, 0)) AS ended

@@ -78,7 +78,7 @@ class Statements:
                 if given_up == TRIES:
                     break
                 _pause(given_up)
-            except (psycopg.OperationalError, DBAPIError) as error:
+            except (psycopg.OperationalError, errors.ReadOnlySqlTransaction, DBAPIError) as error:
                 log.error("the ledger cannot be asked: %s", type(error).__name__)
                 raise LedgerUnavailable from error
         raise LedgerUnavailable

@@ -226,6 +226,27 @@ def test_twin_that_finds_too_much_is_answered_alike(rewards: Rewards, hold: Hold
     assert [answer.status_code for answer in held.let_go()] == [200, 200]
 
 
+@pytest.mark.parametrize(("setting", "value"), [("points_enabled", "0"), ("points_per_credit", "100000")])
+def test_refused_twin_waits_for_the_first(rewards: Rewards, hold: Hold, setting: str, value: str) -> None:
+    held = hold(OF_USER.format("user_points"))
+    for _ in range(2):
+        held.ask("points/redeem", {"user_id": USER, "credits": 5}, "the key")
+        rewards.set(setting, value)
+    answers = held.let_go()
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert len({answer.data for answer in answers}) == 1
+
+
+def test_fault_of_the_database_is_not_taken_for_a_twin(rewards: Rewards) -> None:
+    rewards.database.execute("ALTER TABLE user_point_logs ADD CONSTRAINT house_rule CHECK (points < 1000)")
+    try:
+        answer = rewards.move("points/earn", {"user_id": USER, "points": 1000})
+    finally:
+        rewards.database.execute("ALTER TABLE user_point_logs DROP CONSTRAINT house_rule")
+    assert error_of(answer)[:2] == (500, "internal_error")
+    assert rewards.balances(USER) == (0, 0)
+
+
 def test_overtaken_redeem_says_what_is_missing_now(rewards: Rewards, hold: Hold) -> None:
     held = hold(OF_USER.format("user_points"))
     held.ask("points/redeem", {"user_id": USER, "credits": 5})

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from itertools import pairwise
 from typing import Any
 from urllib.parse import quote
@@ -55,6 +55,13 @@ def balance_at(rewards: Rewards, at: datetime) -> tuple[int, int]:
 def times(rewards: Rewards, log: str) -> list[datetime]:
     logs = found(rewards, f"{log}/{USER}/logs?limit=1000")["logs"]
     return [datetime.fromisoformat(row["created_at"]) for row in reversed(logs)]
+
+
+def test_history_is_told_without_its_balance(rewards: Rewards) -> None:
+    moves(rewards)
+    rewards.database.execute("TRUNCATE user_points, user_credits")
+    assert found(rewards, f"points/{USER}")["points"] == 0
+    assert balance_at(rewards, datetime.now(UTC) + timedelta(seconds=1)) == (300, 1)
 
 
 def test_balance_is_of_the_last_move(rewards: Rewards) -> None:

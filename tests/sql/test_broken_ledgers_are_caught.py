@@ -49,6 +49,11 @@ WAYS = {
     ),
     "credits for no points": (BOUGHT, ANOTHER.format("credit", "9 AS id, 99 AS point_log_id", 1)),
     "credits for points nobody names": (BOUGHT, ANOTHER.format("credit", "9 AS id, NULL AS point_log_id", 1)),
+    "credits from nowhere": (
+        BOUGHT,
+        ANOTHER.format("credit", "9 AS id, NULL AS point_log_id, 0 AS points_consumed", 1),
+    ),
+    "spend of nothing": (BOUGHT, "UPDATE raw.user_credit_logs SET credits_added = 0 WHERE id = 4"),
     "credits for points earned": (BOUGHT, ANOTHER.format("credit", "9 AS id, 1 AS point_log_id", 1)),
     "credits gone with points taken back": (BOUGHT, ANOTHER.format("credit", "9 AS id, 6 AS point_log_id", 3)),
     "credits gone for fewer points": (BOUGHT, "UPDATE raw.user_credit_logs SET points_consumed = -9 WHERE id = 3"),

@@ -86,6 +86,8 @@ sold as (
     where
         new_credit_logs.points_consumed <> 0
         or new_credit_logs.point_log_id is not null
+        -- only a spend has nothing to do with points
+        or new_credit_logs.credits_added >= 0
 
 ),
 
