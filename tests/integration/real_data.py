@@ -47,12 +47,12 @@ OF_NOW = """
     SELECT user_id, 'earn', 1, event_name, created_at
     FROM tracking_events WHERE app_name = 'moodle' AND event_type = 'button';
 
-    INSERT INTO user_credit_logs (user_id, credits_added, points_consumed, created_at)
-    SELECT user_id, count(*) / 2, count(*) / 2, max(created_at)
+    INSERT INTO user_point_logs (user_id, action, points, created_at)
+    SELECT user_id, 'redeem', count(*) / 2, max(created_at)
     FROM user_point_logs GROUP BY user_id HAVING count(*) > 1;
 
-    INSERT INTO user_point_logs (user_id, action, points, created_at)
-    SELECT user_id, 'redeem', points_consumed, created_at FROM user_credit_logs;
+    INSERT INTO user_credit_logs (user_id, credits_added, points_consumed, point_log_id, created_at)
+    SELECT user_id, points, points, id, created_at FROM user_point_logs WHERE action = 'redeem';
 
     INSERT INTO user_points (user_id, points)
     SELECT user_id, sum(CASE action WHEN 'earn' THEN points ELSE -points END) FROM user_point_logs GROUP BY user_id;
