@@ -121,8 +121,8 @@ def test_days_are_built_in_twenty_runs_at_most(
     models = make_models()
     models.execute("CREATE SCHEMA meta; CREATE TABLE meta.touched (table_name VARCHAR, quarter_hour TIMESTAMPTZ)")
     first_day = date(2024, 1, 1)
-    for day in days:
-        models.execute(f"INSERT INTO meta.touched VALUES ('events', '{first_day + timedelta(day)} 12:00Z')")
+    rows = [f"('events', '{first_day + timedelta(day)} 12:00Z')" for day in days]
+    models.execute(f"INSERT INTO meta.touched VALUES {', '.join(rows)}" if rows else "SELECT 1")
     query = models.compile(
         "{{ config(meta={'touched': {'tables': ['events']}}) }}"
         "{% for run in touched_runs() or [] %}{{ run | join(' ') }}{{ '\n' }}{% endfor %}"

@@ -22,7 +22,7 @@ import pytest
 import requests
 
 from tests.system.conftest import Footfall, Running, _footfall, starting
-from tests.system.senders import AGENT_WORDS, AGENTS, FAILED, FORGED, MARKER, REFUSED, WRITTEN, Senders, bodies
+from tests.system.senders import AGENT_WORDS, AGENTS, FAILED, FORGED, MARKER, MOVES, REFUSED, WRITTEN, Senders, bodies
 
 SECRET = "of this test alone"
 DEADLINE_SECONDS = 120
@@ -126,7 +126,7 @@ def test_agents_are_kept_as_hashes(left: Left) -> None:
 
 
 def test_every_path_was_posted_to(left: Left) -> None:
-    assert left.post_paths == set(bodies("Ann"))
+    assert left.post_paths == {*bodies("Ann"), *MOVES}
 
 
 def keyed_hash(text: str) -> str:
