@@ -46,6 +46,9 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "points_enabled": Rule("1: points and credits move; 0: every move is refused", 1, 0, 1),
         "live_session_timeout_minutes": Rule("how long after its last heartbeat someone counts as live", 5, 1, 1_440),
         "archive_after_days": Rule("how old an event gets in Postgres; no client may date one earlier", 90, 30, 36_500),
+        "forget_visitors_after_days": Rule(
+            "how long after its last visit a visitor's session is deleted; the visitor stays counted", 395, 30, 36_500
+        ),
         "points_per_credit": Rule("how many points one credit costs", 100, 1, 1_000_000),
     }
 )

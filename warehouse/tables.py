@@ -27,6 +27,7 @@ TABLES = (
     Table("user_credit_logs", "log", "id"),
     Table("accounts", "state", "id"),
     Table("admin_settings", "state", "setting_key"),
+    Table("forgotten_visitors", "state", "id"),
     Table("organizations", "state", "id"),
     Table("subscriptions", "state", "id"),
     Table("tracking_live_sessions", "state", "session_id"),

@@ -31,6 +31,7 @@ from ingest_app.schema.rewards import (
 from ingest_app.schema.state import (
     STATE_TABLES,
     accounts,
+    forgotten_visitors,
     organizations,
     subscriptions,
     tracking_live_sessions,
@@ -48,6 +49,7 @@ __all__ = [
     "admin_settings",
     "api_keys",
     "event_ids",
+    "forgotten_visitors",
     "idempotency_keys",
     "metadata",
     "organizations",

@@ -3,18 +3,21 @@
 from sqlalchemy import (
     CHAR,
     BigInteger,
+    CheckConstraint,
     Column,
     ForeignKey,
+    Identity,
     Index,
     String,
     Table,
     Text,
+    UniqueConstraint,
     Uuid,
     func,
     text,
 )
 
-from ingest_app.schema.base import metadata, one_of, timestamp, xid_column
+from ingest_app.schema.base import Timestamp, metadata, one_of, timestamp, xid_column
 from ingest_app.schema.control import admin_settings
 from ingest_app.schema.rewards import user_credits, user_points
 
@@ -94,6 +97,21 @@ visitor_sessions = Table(
     Index("visitor_sessions_xid_idx", "xid"),
 )
 
+# how many visitors had sessions that housekeeping deleted: with it every day keeps its number of visitors, and nothing
+# is left that tells who they were. Both times are cut to the quarter hour, which lies in one day of any time zone in use
+forgotten_visitors = Table(
+    "forgotten_visitors",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("first_seen_at", Timestamp, nullable=False),
+    Column("last_seen_at", Timestamp, nullable=False),
+    Column("visitor_count", BigInteger, nullable=False),
+    xid_column(),
+    UniqueConstraint("first_seen_at", "last_seen_at"),
+    CheckConstraint("visitor_count > 0", name="visitor_count"),
+    Index("forgotten_visitors_xid_idx", "xid"),
+)
+
 user_heartbeats = Table(
     "user_heartbeats",
     metadata,
@@ -125,6 +143,7 @@ tracking_live_sessions = Table(
 STATE_TABLES = (
     accounts,
     admin_settings,
+    forgotten_visitors,
     organizations,
     subscriptions,
     tracking_live_sessions,

@@ -58,6 +58,7 @@ def test_required_settings_are_seeded(database: psycopg.Connection) -> None:
         "points_enabled": "1",
         "live_session_timeout_minutes": "5",
         "archive_after_days": "90",
+        "forget_visitors_after_days": "395",
         "points_per_credit": "100",
     }
 

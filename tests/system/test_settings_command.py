@@ -8,7 +8,14 @@ import pytest
 
 from tests.system.conftest import Footfall
 
-KEYS = ("tracking_enabled", "points_enabled", "live_session_timeout_minutes", "archive_after_days", "points_per_credit")
+KEYS = (
+    "tracking_enabled",
+    "points_enabled",
+    "live_session_timeout_minutes",
+    "archive_after_days",
+    "forget_visitors_after_days",
+    "points_per_credit",
+)
 
 
 def test_set_value_is_printed_alone_by_get(migrated: Footfall) -> None:

@@ -98,6 +98,14 @@ CREATE TABLE IF NOT EXISTS raw.admin_settings (
     xid UBIGINT
 );
 
+CREATE TABLE IF NOT EXISTS raw.forgotten_visitors (
+    id BIGINT,
+    first_seen_at TIMESTAMPTZ,
+    last_seen_at TIMESTAMPTZ,
+    visitor_count BIGINT,
+    xid UBIGINT
+);
+
 CREATE TABLE IF NOT EXISTS raw.organizations (
     id UUID,
     name VARCHAR,
