@@ -98,7 +98,7 @@ visitor_sessions = Table(
 )
 
 # how many visitors had sessions that housekeeping deleted: with it every day keeps its number of visitors, and nothing
-# is left that tells who they were. Both times are cut to the quarter hour, which lies in one day of any time zone in use
+# is left that tells who they were. Times are cut to the quarter hour, which lies in one day of any time zone in use
 forgotten_visitors = Table(
     "forgotten_visitors",
     metadata,
