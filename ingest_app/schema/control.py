@@ -1,4 +1,4 @@
-"""What steers the write side: settings, keys, the audit log, seen event ids, spool cursors, and records set aside."""
+"""What steers the write side: settings, keys, the audit log, seen event ids, spool cursors, rejects, erasures."""
 
 from sqlalchemy import (
     ARRAY,
@@ -87,4 +87,25 @@ rejected_records = Table(
     Column("body", Text, nullable=False),
     timestamp("rejected_at"),
     Index("rejected_records_rejected_at_idx", "rejected_at"),
+)
+
+# who was erased is told only while it is under way: `subject` and `person` (ids, sessions) go when it is finished
+erasures = Table(
+    "erasures",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("subject_kind", Text, nullable=False),
+    Column("subject", Text),
+    Column("person", JSONB),
+    # in the place of the user's id in the ledger, drawn by chance
+    Column("pseudonym", BigInteger, nullable=False),
+    Column("reason", String(200), nullable=False, server_default="erasure"),
+    Column("actor", Text, nullable=False),
+    timestamp("begun_at"),
+    # from when on loads and seals may go on
+    Column("removed_at", Timestamp),
+    Column("finished_at", Timestamp),
+    Column("certificate", JSONB),
+    one_of("subject_kind", "user", "account"),
+    CheckConstraint("finished_at IS NULL OR (subject IS NULL AND person IS NULL)", name="finished_at"),
 )

@@ -19,7 +19,7 @@ from sqlalchemy import make_url
 
 TRANSFORMS = Path(__file__).parents[2] / "transforms"
 NOT_LOADED = (
-    *("admin_audit_log", "alembic_version", "api_keys", "event_ids", "idempotency_keys", "point_rules"),
+    *("admin_audit_log", "alembic_version", "api_keys", "erasures", "event_ids", "idempotency_keys", "point_rules"),
     *("rejected_records", "spool_cursors"),
 )
 RAW_TYPES = {
