@@ -178,10 +178,10 @@ class PublishFailed(WarehouseError):
 
 
 class SettingUnusable(WarehouseError):
-    """the setting {key} is {value!r}, not a whole number above 0: mend it in Postgres's table admin_settings"""
+    """the setting {key} is {value!r}, not {allowed}: mend it in Postgres's table admin_settings"""
 
-    def __init__(self, key: str, value: str) -> None:
-        self.key, self.value = key, value
+    def __init__(self, key: str, value: str, allowed: str = "a whole number above 0") -> None:
+        self.key, self.value, self.allowed = key, value, allowed
 
 
 def one_line(error: BaseException) -> str:

@@ -40,6 +40,11 @@ def comparison_query(name: str) -> str:
     return _named_queries("comparison.sql")[name]
 
 
+def filled_expire_query(name: str, /, **parts: sql.Composable) -> str:
+    """Return a query of `sql/expire.sql`, on Postgres, with its names and literals in their places, quoted."""
+    return sql.SQL(_named_queries("expire.sql")[name]).format(**parts).as_string()
+
+
 def touched_query(name: str) -> str:
     """Return a query on `meta.touched` by its name in `sql/touched.sql`."""
     return _named_queries("touched.sql")[name]
