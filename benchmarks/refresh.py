@@ -21,9 +21,9 @@ from rich.table import Table
 from benchmarks.load import INSERT_EVENTS
 from pipelines.dbt_project import NodeResult, ParsedProject, build, parse
 from warehouse.archive import seal
-from warehouse.archive.folder import archive_folder, part_path, put_in_place
 from warehouse.archive.manifest import complete_manifest, known_lines, last_hash
 from warehouse.archive.sources import prepare_sources
+from warehouse.archive.store import open_archive, part_name
 from warehouse.builds import begin_build, finish_build
 from warehouse.connection import open_warehouse
 from warehouse.cursors import read_cursors
@@ -156,14 +156,14 @@ def _make(database_url: str, home: Path, history: int) -> Bench:
 
 
 def _seal(warehouse_path: Path, day: date, number: int, row_count: int) -> None:
-    archive = archive_folder(warehouse_path)
-    path = archive / part_path(TABLE, day, 0)
+    archive = open_archive(None, warehouse_path)
+    name = part_name(TABLE, day.isoformat(), 0)
     with open_warehouse(warehouse_path) as warehouse:
         warehouse.execute(A_DAY.format(day=day, first=number * row_count, end=(number + 1) * row_count))
         cursor = read_cursors(warehouse)[TABLE]
-        seal.write_part(warehouse, path, TABLE, day)
-        put_in_place(path)
-        file = seal.describe(archive, path, TABLE, day, 0, cursor, last_hash(warehouse))
+        seal.write_part(warehouse, archive.staging(name), TABLE, day)
+        archive.put_in_place(name)
+        file = seal.describe(archive, TABLE, day, 0, cursor, last_hash(warehouse))
         seal.commit(warehouse, archive, file)
         complete_manifest(archive, known_lines(warehouse))
 

@@ -26,7 +26,7 @@ from rich.table import Table
 from footfall.demo.traffic import live_through
 from footfall.demo.world import World
 from warehouse.archive import fingerprint, seal
-from warehouse.archive.folder import archive_folder
+from warehouse.archive.store import open_archive
 from warehouse.archive.verify import verify_files
 from warehouse.columns import declared_columns
 from warehouse.load import load
@@ -59,7 +59,7 @@ def measure_seal(database_url: str, folder: Path, row_count: int) -> Group:
     layouts = _try_layouts(warehouse_path, folder, day, row_count)
     sealed = _in_process("seal_once", database_url, str(warehouse_path))
     verified = _in_process("verify_once", str(warehouse_path))
-    [parquet] = archive_folder(warehouse_path).rglob("*.parquet")
+    [parquet] = (folder / "home" / "archive").rglob("*.parquet")
     sizes.append(("Parquet", parquet.stat().st_size))
     return Group(_steps(row_count, sealed, verified), _sizes(row_count, sizes), layouts, _pruning(parquet, day))
 
@@ -74,7 +74,7 @@ def seal_once(database_url: str, warehouse_path: str) -> None:
 def verify_once(warehouse_path: str) -> None:
     """Verify the archive; print seconds and the peak of memory in MB."""
     started = time.perf_counter()
-    findings = list(verify_files(archive_folder(Path(warehouse_path))))
+    findings = list(verify_files(open_archive(None, Path(warehouse_path))))
     assert not [finding for finding in findings if finding.fault]
     _tell(started, len(findings))
 

@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from footfall.errors import HomeNotWritable, WrongSetting
+from warehouse.archive.address import absolute_address
 
 
 class Settings(BaseSettings):
@@ -24,6 +25,7 @@ class Settings(BaseSettings):
     admin_port: int = Field(8001, validation_alias="FOOTFALL_ADMIN_PORT", ge=1, le=65535)
     dagster_port: int = Field(3000, validation_alias="FOOTFALL_DAGSTER_PORT", ge=1, le=65535)
     secret: str | None = Field(None, validation_alias="FOOTFALL_SECRET")
+    archive_address: str | None = Field(None, validation_alias="FOOTFALL_ARCHIVE")
 
     @property
     def warehouse_path(self) -> Path:
@@ -56,7 +58,11 @@ def read_settings(home: Path | None = None) -> Settings:
         raise WrongSetting("; ".join(faults)) from None
     if len({settings.ingest_port, settings.admin_port, settings.dagster_port}) < 3:
         raise WrongSetting("FOOTFALL_INGEST_PORT, FOOTFALL_ADMIN_PORT and FOOTFALL_DAGSTER_PORT must differ")
-    return settings.model_copy(update={"home": settings.home.expanduser().absolute()})
+    absolute = {
+        "home": settings.home.expanduser().absolute(),
+        "archive_address": absolute_address(settings.archive_address),
+    }
+    return settings.model_copy(update=absolute)
 
 
 def read_secret(settings: Settings) -> str:

@@ -11,25 +11,38 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from pipelines.errors import SettingsInvalid, SettingsMissing
+from warehouse.archive.address import absolute_address
 
 
 class Settings(BaseSettings):
-    """FOOTFALL_HOME (default `.footfall` in the working folder) and DATABASE_URL (a libpq URL, required)."""
+    """What FOOTFALL_HOME, DATABASE_URL (a libpq URL, required) and FOOTFALL_ARCHIVE (a folder or s3://…) say."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
 
     footfall_home: Path = Path(".footfall")
     database_url: str = Field(repr=False, min_length=1)
+    footfall_archive: str | None = None
 
     @field_validator("footfall_home")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return value.absolute()
 
+    @field_validator("footfall_archive")
+    @classmethod
+    def _absolute_archive(cls, value: str | None) -> str | None:
+        return absolute_address(value)
+
+    @property
+    def archive_address(self) -> str | None:
+        """Where sealed days are kept; None: in the home folder."""
+        return self.footfall_archive
+
     @property
     def environment(self) -> dict[str, str]:
         """The same settings as an environment, for what reads nothing else: dbt's profile, child processes."""
-        return {"FOOTFALL_HOME": str(self.footfall_home), "DATABASE_URL": self.database_url}
+        given = {"FOOTFALL_HOME": str(self.footfall_home), "DATABASE_URL": self.database_url}
+        return {**given, "FOOTFALL_ARCHIVE": self.footfall_archive} if self.footfall_archive else given
 
     @property
     def warehouse_path(self) -> Path:

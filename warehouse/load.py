@@ -15,8 +15,8 @@ import duckdb
 
 from warehouse.archive.adopt import adopt_sealed_files, delete_sealed_rows
 from warehouse.archive.days import mark_ended_day
-from warehouse.archive.folder import archive_folder
 from warehouse.archive.manifest import known_files
+from warehouse.archive.store import Archive, open_archive
 from warehouse.columns import (
     Columns,
     declared_columns,
@@ -66,6 +66,7 @@ def load(
     *,
     full: bool = False,
     compare_keys: bool = False,
+    archive_address: str | None = None,
     wait_seconds: float = 0,
 ) -> list[TableLoad]:
     """Bring every raw table up to one moment of Postgres; killed at any point, the next load makes it good.
@@ -89,7 +90,8 @@ def load(
             warehouse.execute("SET preserve_insertion_order = false")
             declared = declared_columns()
             cursors = _require_fit(snapshot, warehouse, warehouse_path, declared, full)
-            archive = archive_folder(warehouse_path)
+            archive = open_archive(archive_address, warehouse_path)
+            archive.attach(warehouse)
             if full:
                 adopt_sealed_files(warehouse, archive)
             require_no_detached_rows(snapshot, cursors, known_files(warehouse))
@@ -135,7 +137,7 @@ def _require_fit(
 def _load_table(
     warehouse: duckdb.DuckDBPyConnection,
     snapshot: Snapshot,
-    archive: Path,
+    archive: Archive,
     table: Table,
     columns: dict[str, str],
     cursor: Cursor | None,
@@ -162,7 +164,7 @@ def _load_table(
 
 
 def _take_everything(
-    warehouse: duckdb.DuckDBPyConnection, snapshot: Snapshot, archive: Path, table: Table, columns: dict[str, str]
+    warehouse: duckdb.DuckDBPyConnection, snapshot: Snapshot, archive: Archive, table: Table, columns: dict[str, str]
 ) -> tuple[int, OnlyHere | None]:
     """Make the table anew, so that one of an older footfall gets today's columns."""
     if table.kind == "state":

@@ -6,11 +6,10 @@ such rows any more, but they are not lost.
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 import duckdb
 
-from warehouse.archive.folder import make_folder, put_in_place, unfinished
+from warehouse.archive.store import Archive
 from warehouse.queries import duckdb_query
 from warehouse.tables import Table
 
@@ -22,13 +21,13 @@ KEYS = {"event": ("event_id",), "log": ("id", "user_id", "created_at")}
 class OnlyHere:
     """A Parquet file with rows that Postgres does not have."""
 
-    path: Path
+    url: str
     row_count: int
 
     def __str__(self) -> str:
         """Say what an operator has to know."""
         return (
-            f"{self.row_count:,} rows that Postgres does not have were written to {self.path}, and no report shows them"
+            f"{self.row_count:,} rows that Postgres does not have were written to {self.url}, and no report shows them"
         )
 
 
@@ -37,17 +36,16 @@ def keep_before(warehouse: duckdb.DuckDBPyConnection, table: Table) -> None:
     warehouse.execute(duckdb_query("keep_before").format(table=table.name))
 
 
-def save_only_here(warehouse: duckdb.DuckDBPyConnection, archive: Path, table: Table) -> OnlyHere | None:
-    """Write rows that the new table lacks to `archive/only-here`, and drop the old one; in the same transaction."""
+def save_only_here(warehouse: duckdb.DuckDBPyConnection, archive: Archive, table: Table) -> OnlyHere | None:
+    """Write rows that the new table lacks to the archive, and drop the old one; in the same transaction."""
     same = " AND ".join(f"new.{column} IS NOT DISTINCT FROM old.{column}" for column in KEYS[table.kind])
     rows = warehouse.sql(duckdb_query("only_before").format(table=table.name, same=same))
     [(row_count,)] = rows.count("*").fetchall()
     saved = None
     if row_count:
-        path = archive / "only-here" / f"{table.name}-{datetime.now(UTC):%Y%m%dT%H%M%S}.parquet"
-        make_folder(path.parent)
-        rows.write_parquet(str(unfinished(path)))
-        put_in_place(path)
-        saved = OnlyHere(path, row_count)
+        name = f"only-here/{table.name}-{datetime.now(UTC):%Y%m%dT%H%M%S}.parquet"
+        rows.write_parquet(str(archive.staging(name)))
+        archive.put_in_place(name)
+        saved = OnlyHere(archive.url(name), row_count)
     warehouse.execute(duckdb_query("drop_before").format(table=table.name))
     return saved

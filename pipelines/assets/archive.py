@@ -30,7 +30,12 @@ GROUP = "archive"
 def sealed_days(settings: dg.ResourceParam[Settings]) -> dg.MaterializeResult[None]:
     """Seal what is closed and report what that was."""
     started = time.monotonic()
-    files = seal(settings.database_url, settings.warehouse_path, wait_seconds=WRITER_WAIT_SECONDS)
+    files = seal(
+        settings.database_url,
+        settings.warehouse_path,
+        archive_address=settings.archive_address,
+        wait_seconds=WRITER_WAIT_SECONDS,
+    )
     return dg.MaterializeResult(
         metadata={
             "sealed_row_count": sum(file.row_count for file in files),

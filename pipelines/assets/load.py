@@ -45,6 +45,7 @@ def load_asset(tables: Mapping[str, str]) -> dg.AssetsDefinition:
             settings.warehouse_path,
             full=config.full,
             compare_keys=config.compare_keys,
+            archive_address=settings.archive_address,
             wait_seconds=WRITER_WAIT_SECONDS,
         ):
             if table.loaded_row_count:

@@ -45,7 +45,7 @@ def models_asset(project: ParsedProject) -> dg.AssetsDefinition:
     ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
         with writer_lock(settings.warehouse_path, WRITER_WAIT_SECONDS, purpose="build models"):
             require_loads(settings.warehouse_path)
-            prepare_sources(settings.warehouse_path)
+            prepare_sources(settings.warehouse_path, settings.archive_address)
             take_over_observed(settings.warehouse_path, settings.published_path)
             touched = begin_build(
                 settings.warehouse_path,

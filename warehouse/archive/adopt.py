@@ -4,40 +4,38 @@ The warehouse file was deleted, or an older one was put back: `footfall refresh 
 from the sealed files, and a row that both have counts once. Its key is `event_id`: another Postgres counts ids anew.
 """
 
-from pathlib import Path
-
 import duckdb
 
 from warehouse.archive.errors import FilesNotNamed, ManifestDiffers
 from warehouse.archive.fingerprint import day_bounds
-from warehouse.archive.folder import unnamed_parts
 from warehouse.archive.manifest import MANIFEST, add_file, complete_manifest, known_files, known_lines, read_manifest
 from warehouse.archive.sealed_file import SealedFile
-from warehouse.archive.sources import path_list, require_content, require_sealed_files
+from warehouse.archive.sources import path_list, require_content, require_sealed_files, require_size
+from warehouse.archive.store import Archive
 from warehouse.connection import transaction
 from warehouse.cursors import delete_cursor
 from warehouse.queries import archive_query
 from warehouse.tables import TABLES
 
 
-def adopt_sealed_files(warehouse: duckdb.DuckDBPyConnection, archive: Path) -> None:
+def adopt_sealed_files(warehouse: duckdb.DuckDBPyConnection, archive: Archive) -> None:
     """Let the warehouse know all files of the manifest, after reading them; before everything is loaded anew.
 
     Raises SealedFileDamaged, ManifestDamaged, ManifestDiffers, FilesNotNamed, and then nothing has changed.
     """
     known = known_files(warehouse)
     found = read_manifest(archive)
-    if unnamed := unnamed_parts(archive, [file.path for file in [*known, *found]]):
-        raise FilesNotNamed(archive / MANIFEST, unnamed)
+    if unnamed := archive.unnamed_parts([file.path for file in [*known, *found]]):
+        raise FilesNotNamed(archive.url(MANIFEST), unnamed)
     if len(found) > len(known):
         if found[: len(known)] != known:
-            raise ManifestDiffers(archive / MANIFEST)
+            raise ManifestDiffers(archive.url(MANIFEST))
         _adopt(warehouse, archive, found[len(known) :])
     complete_manifest(archive, known_lines(warehouse))
     require_sealed_files(warehouse, archive)
 
 
-def delete_sealed_rows(warehouse: duckdb.DuckDBPyConnection, archive: Path, table_name: str) -> int:
+def delete_sealed_rows(warehouse: duckdb.DuckDBPyConnection, archive: Archive, table_name: str) -> int:
     """Delete the hot rows that a sealed file of their day has too, where they were loaded; return how many.
 
     One day at a time, so that no more than a day's keys are in memory.
@@ -56,12 +54,14 @@ def delete_sealed_rows(warehouse: duckdb.DuckDBPyConnection, archive: Path, tabl
     return deleted
 
 
-def _adopt(warehouse: duckdb.DuckDBPyConnection, archive: Path, files: list[SealedFile]) -> None:
+def _adopt(warehouse: duckdb.DuckDBPyConnection, archive: Archive, files: list[SealedFile]) -> None:
+    listing = archive.listing()
+    listed = [require_size(archive, listing.get(file.path), file) for file in files]
     for file in files:
-        require_content(archive / file.path, file)
+        require_content(archive, file)
     with transaction(warehouse):
-        for file in files:
-            add_file(warehouse, file, (archive / file.path).stat().st_mtime_ns)
+        for file, found in zip(files, listed, strict=True):
+            add_file(warehouse, file, found.modified_ns)
         for table in TABLES:
             if table.kind == "event":
                 delete_sealed_rows(warehouse, archive, table.name)

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import date
-from pathlib import Path
 
 from warehouse.errors import WarehouseError
 
@@ -35,28 +34,28 @@ class SealFailed(ArchiveError):
 class SealedFileDamaged(ArchiveError):
     """{path} {fault}: nothing is rebuilt from less than its source (put it back, `footfall archive verify` helps)"""
 
-    def __init__(self, path: Path, fault: str) -> None:
+    def __init__(self, path: str, fault: str) -> None:
         self.path, self.fault = path, fault
 
 
 class WarehouseBehindArchive(ArchiveError):
     """{manifest} names {count} sealed files that the warehouse does not know: run `footfall refresh --full`"""
 
-    def __init__(self, manifest: Path, count: int) -> None:
+    def __init__(self, manifest: str, count: int) -> None:
         self.manifest, self.count = manifest, count
 
 
 class ManifestDiffers(ArchiveError):
     """{manifest} and the warehouse know other sealed files: put back the manifest, or move it away if that is wrong"""
 
-    def __init__(self, manifest: Path) -> None:
+    def __init__(self, manifest: str) -> None:
         self.manifest = manifest
 
 
 class FilesNotNamed(ArchiveError):
     """{manifest} does not name {files}: lines of it are missing, and their rows would be too (put back the manifest of the same age, or move these files out of the archive if their rows are elsewhere)"""  # noqa: E501
 
-    def __init__(self, manifest: Path, files: Sequence[str]) -> None:
+    def __init__(self, manifest: str, files: Sequence[str]) -> None:
         some = ", ".join(files[:3])
         self.manifest, self.files = manifest, f"{some} and {len(files) - 3} more" if len(files) > 3 else some
 
@@ -64,5 +63,5 @@ class FilesNotNamed(ArchiveError):
 class ManifestDamaged(ArchiveError):
     """{manifest}, line {line_number}: {fault} (put it back from a backup, see `footfall archive verify`)"""
 
-    def __init__(self, manifest: Path, line_number: int, fault: str) -> None:
+    def __init__(self, manifest: str, line_number: int, fault: str) -> None:
         self.manifest, self.line_number, self.fault = manifest, line_number, fault

@@ -5,6 +5,7 @@ chr(30), so that it is not the empty text. `xid` is left out: a restored row get
 Whoever changes anything here changes the digests of all files that are sealed already.
 """
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from pathlib import Path
@@ -60,6 +61,12 @@ def postgres_fingerprint(
     )
     [(row_count, digest)] = snapshot.fetch(query.as_string(), f"add up {table_name} of {day}")
     return Fingerprint(row_count, int(digest))
+
+
+def sha256_of(path: Path) -> str:
+    """Hash a file of any size."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def event_ids_of(path: Path) -> list[str]:

@@ -5,13 +5,12 @@ file: `warehouse.archive.adopt` makes the table anew from it. Nothing is sealed 
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import duckdb
 
 from warehouse.archive.errors import ManifestDamaged, ManifestDiffers, WarehouseBehindArchive
-from warehouse.archive.folder import make_folder, put_in_place, unfinished
 from warehouse.archive.sealed_file import NO_LINE_BEFORE, SealedFile, chained, from_line
+from warehouse.archive.store import Archive
 from warehouse.queries import archive_query
 
 MANIFEST = "manifest.jsonl"
@@ -38,25 +37,22 @@ def add_file(warehouse: duckdb.DuckDBPyConnection, file: SealedFile, modified_ns
     warehouse.execute(archive_query("insert_sealed_file"), [file.path, file.line(), modified_ns])
 
 
-def manifest_lines(archive: Path) -> list[str]:
+def manifest_lines(archive: Archive) -> list[str]:
     """Read the mirror; none where there is none. Bytes that are no text stay in it: each line's hash speaks of them."""
-    try:
-        return (archive / MANIFEST).read_text(encoding="utf-8", errors="surrogateescape").splitlines()
-    except FileNotFoundError:
-        return []
+    return (archive.read_text(MANIFEST) or "").splitlines()
 
 
-def read_manifest(archive: Path) -> list[SealedFile]:
+def read_manifest(archive: Archive) -> list[SealedFile]:
     """Read the mirror and hold it to its own chain of hashes. Raises ManifestDamaged."""
     files: list[SealedFile] = []
     try:
         files.extend(chained(manifest_lines(archive)))
     except ValueError as error:
-        raise ManifestDamaged(archive / MANIFEST, len(files) + 1, str(error)) from error
+        raise ManifestDamaged(archive.url(MANIFEST), len(files) + 1, str(error)) from error
     return files
 
 
-def complete_manifest(archive: Path, known: Sequence[str]) -> None:
+def complete_manifest(archive: Archive, known: Sequence[str]) -> None:
     """Bring the mirror up to the table: a crash may have come between the two.
 
     It is written whole and swapped in, so that it is never read half. Raises WarehouseBehindArchive where the mirror
@@ -66,12 +62,11 @@ def complete_manifest(archive: Path, known: Sequence[str]) -> None:
     if found == list(known):
         return
     if found[: len(known)] == list(known):
-        raise WarehouseBehindArchive(archive / MANIFEST, len(found) - len(known))
+        raise WarehouseBehindArchive(archive.url(MANIFEST), len(found) - len(known))
     if found != list(known[: len(found)]):
-        raise ManifestDiffers(archive / MANIFEST)
-    make_folder(archive)
-    unfinished(archive / MANIFEST).write_text("".join(f"{line}\n" for line in known), encoding="utf-8")
-    put_in_place(archive / MANIFEST)
+        raise ManifestDiffers(archive.url(MANIFEST))
+    archive.staging(MANIFEST).write_text("".join(f"{line}\n" for line in known), encoding="utf-8")
+    archive.put_in_place(MANIFEST)
 
 
 def _lines(warehouse: duckdb.DuckDBPyConnection, path_prefix: str) -> list[str]:

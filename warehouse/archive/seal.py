@@ -22,20 +22,12 @@ from warehouse.archive.fingerprint import (
     file_fingerprint,
     hot_fingerprint,
     postgres_fingerprint,
-)
-from warehouse.archive.folder import (
-    archive_folder,
-    make_folder,
-    part_path,
-    put_in_place,
-    remove_unfinished,
-    set_aside,
     sha256_of,
-    unfinished,
 )
 from warehouse.archive.manifest import add_file, complete_manifest, known_files, known_lines, last_hash
 from warehouse.archive.sealed_file import Fingerprint, SealedFile
-from warehouse.archive.sources import make_source_view, require_sealed_files
+from warehouse.archive.sources import make_source_view, require_sealed_files, require_size
+from warehouse.archive.store import Archive, open_archive, part_name
 from warehouse.columns import RAW_TYPES, declared_columns, raw_columns, require_current_file
 from warehouse.connection import literal, open_warehouse, transaction
 from warehouse.cursors import Cursor, read_cursors, require_same_history
@@ -53,31 +45,34 @@ NOT_AS_LOADED = "run `footfall refresh --full`, then the job `seal` in Dagster"
 GONE = "put its partition back from a backup: `footfall refresh --full` would lose the rows here as well"
 
 
-def seal(database_url: str, warehouse_path: Path, *, wait_seconds: float = 0) -> list[SealedFile]:
+def seal(
+    database_url: str, warehouse_path: Path, *, archive_address: str | None = None, wait_seconds: float = 0
+) -> list[SealedFile]:
     """Seal the hot rows of all closed days, table by table, and return the new files.
 
     A day whose rows Postgres does not confirm stays as it is, and the others are sealed. Another writer is waited for
     at most `wait_seconds`. Raises DaysNotSealed or DayDiffers then, SealFailed where the disk does not do its part,
     SealedFileDamaged, WarehouseBehindArchive, ManifestDiffers, and what `warehouse.load.load` raises.
     """
-    archive = archive_folder(warehouse_path)
+    archive = open_archive(archive_address, warehouse_path)
     with (
         writer_lock(warehouse_path, wait_seconds, purpose="seal"),
         open_snapshot(database_url) as snapshot,
         open_warehouse(warehouse_path) as warehouse,
     ):
+        archive.attach(warehouse)
         cursors = read_cursors(warehouse)
         require_same_history(cursors, snapshot)
         require_current_file(declared_columns(), raw_columns(warehouse), warehouse_path)
         complete_manifest(archive, known_lines(warehouse))
         require_sealed_files(warehouse, archive)
-        remove_unfinished(archive)
+        archive.remove_unfinished()
         mark_ended_day(warehouse, snapshot)
         return _seal_closed_days(warehouse, snapshot, archive, cursors)
 
 
 def _seal_closed_days(
-    warehouse: duckdb.DuckDBPyConnection, snapshot: Snapshot, archive: Path, cursors: Mapping[str, Cursor]
+    warehouse: duckdb.DuckDBPyConnection, snapshot: Snapshot, archive: Archive, cursors: Mapping[str, Cursor]
 ) -> list[SealedFile]:
     sealed: list[SealedFile] = []
     refused: list[DayDiffers] = []
@@ -97,50 +92,52 @@ def _seal_closed_days(
 def _seal_day(
     warehouse: duckdb.DuckDBPyConnection,
     snapshot: Snapshot,
-    archive: Path,
+    archive: Archive,
     table_name: str,
     day: date,
     cursor: Cursor,
 ) -> SealedFile:
     earlier = [file for file in known_files(warehouse, table_name) if file.day == day]
-    path = archive / part_path(table_name, day, len(earlier))
-    _make_room(warehouse, path, table_name, day)
+    name = part_name(table_name, day.isoformat(), len(earlier))
+    _make_room(warehouse, archive, name, table_name, day)
     try:
-        write_part(warehouse, path, table_name, day)
-        put_in_place(path)
-        file = describe(archive, path, table_name, day, len(earlier), cursor, last_hash(warehouse))
+        write_part(warehouse, archive.staging(name), table_name, day)
+        archive.put_in_place(name)
+        file = describe(archive, table_name, day, len(earlier), cursor, last_hash(warehouse))
         require_hot_rows(warehouse, file)
         require_postgres_rows(snapshot, archive, [*earlier, file], cursor)
     except BaseException:
         # nothing names it yet; of a killed seal the next one writes over it
-        unfinished(path).unlink(missing_ok=True)
-        path.unlink(missing_ok=True)
+        archive.remove(name)
         raise
     commit(warehouse, archive, file)
     complete_manifest(archive, known_lines(warehouse))
     return file
 
 
-def _make_room(warehouse: duckdb.DuckDBPyConnection, path: Path, table_name: str, day: date) -> None:
+def _make_room(warehouse: duckdb.DuckDBPyConnection, archive: Archive, name: str, table_name: str, day: date) -> None:
     """Set aside a file that nothing names, unless a killed seal wrote it out of these hot rows.
 
     Where a manifest was lost it may be all that is left of a day.
     """
+    if archive.look(name) is None:
+        return
     columns = declared_columns()[table_name]
-    if path.exists() and file_fingerprint(path, columns)[0] != hot_fingerprint(warehouse, table_name, day, columns):
-        set_aside(path)
+    with archive.local(name) as path:
+        found, _ = file_fingerprint(path, columns)
+    if found != hot_fingerprint(warehouse, table_name, day, columns):
+        archive.set_aside(name)
 
 
 def write_part(warehouse: duckdb.DuckDBPyConnection, path: Path, table_name: str, day: date) -> None:
-    """Write the hot rows of a day under a name that nobody reads."""
-    make_folder(path.parent)
+    """Write the hot rows of a day to a path that nobody reads."""
     columns = declared_columns()[table_name]
     warehouse.execute(
         archive_query("write_part").format(
             columns=", ".join(_written_item(column, kind) for column, kind in columns.items()),
             table=table_name,
             order=ORDER,
-            path=literal(str(unfinished(path))),
+            path=literal(str(path)),
             level=ZSTD_LEVEL,
             row_group_rows=ROW_GROUP_ROWS,
             **day_bounds(day),
@@ -148,21 +145,23 @@ def write_part(warehouse: duckdb.DuckDBPyConnection, path: Path, table_name: str
     )
 
 
-def describe(
-    archive: Path, path: Path, table_name: str, day: date, part: int, cursor: Cursor, previous_hash: str
-) -> SealedFile:
+def describe(archive: Archive, table_name: str, day: date, part: int, cursor: Cursor, previous_hash: str) -> SealedFile:
     """Read the file back, with another reader than the one that wrote it, and write down what is in it."""
     columns = declared_columns()[table_name]
-    fingerprint, (min_created_at, max_created_at, min_received_at, max_received_at) = file_fingerprint(path, columns)
+    name = part_name(table_name, day.isoformat(), part)
+    with archive.local(name) as path:
+        fingerprint, spans = file_fingerprint(path, columns)
+        sha256, byte_count = sha256_of(path), path.stat().st_size
+    min_created_at, max_created_at, min_received_at, max_received_at = spans
     return SealedFile(
         table_name=table_name,
         received_date=day.isoformat(),
         part=part,
-        path=path.relative_to(archive).as_posix(),
+        path=name,
         row_count=fingerprint.row_count,
         digest=str(fingerprint.digest),
-        sha256=sha256_of(path),
-        byte_count=path.stat().st_size,
+        sha256=sha256,
+        byte_count=byte_count,
         min_created_at=min_created_at,
         max_created_at=max_created_at,
         min_received_at=min_received_at,
@@ -182,7 +181,7 @@ def require_hot_rows(warehouse: duckdb.DuckDBPyConnection, file: SealedFile) -> 
         raise DayDiffers(file.table_name, file.day, found, "the disk or its memory errs: look at both, then try again")
 
 
-def require_postgres_rows(snapshot: Snapshot, archive: Path, parts: Sequence[SealedFile], cursor: Cursor) -> None:
+def require_postgres_rows(snapshot: Snapshot, archive: Archive, parts: Sequence[SealedFile], cursor: Cursor) -> None:
     """Hold all parts of a day together to what was loaded of it from Postgres. Raises DayDiffers.
 
     Parts that were sealed from another Postgres, which this one has replaced, may be missing in it. What happened to
@@ -198,30 +197,35 @@ def require_postgres_rows(snapshot: Snapshot, archive: Path, parts: Sequence[Sea
         raise DayDiffers(newest.table_name, newest.day, told, NOT_AS_LOADED if found.row_count else GONE)
 
 
-def _has_rows_of(snapshot: Snapshot, archive: Path, part: SealedFile, cursor: Cursor) -> bool:
+def _has_rows_of(snapshot: Snapshot, archive: Archive, part: SealedFile, cursor: Cursor) -> bool:
     """Tell whether Postgres has the rows of one part, as they are in it."""
-    event_ids = event_ids_of(archive / part.path)
+    with archive.local(part.path) as path:
+        event_ids = event_ids_of(path)
     found = postgres_fingerprint(snapshot, part.table_name, part.day, part.columns, cursor.snapshot, event_ids)
     return found == part.fingerprint
 
 
-def commit(warehouse: duckdb.DuckDBPyConnection, archive: Path, file: SealedFile) -> None:
+def commit(warehouse: duckdb.DuckDBPyConnection, archive: Archive, file: SealedFile) -> None:
     """Let the file count and its rows go, at once: this is the moment at which a day is sealed."""
+    listed = require_size(archive, archive.look(file.path), file)
     with transaction(warehouse):
         query = archive_query("delete_hot_day").format(table=file.table_name, **day_bounds(file.day))
         deleted = warehouse.execute(query).fetchall()[0][0]
         if deleted != file.row_count:
             raise DayDiffers(file.table_name, file.day, f"{deleted:,} rows would go for {file.row_count:,}", "a bug")
-        add_file(warehouse, file, (archive / file.path).stat().st_mtime_ns)
+        add_file(warehouse, file, listed.modified_ns)
         make_source_view(warehouse, archive, file.table_name)
 
 
-def _sum(archive: Path, parts: Sequence[SealedFile], columns: Mapping[str, str]) -> Fingerprint:
+def _sum(archive: Archive, parts: Sequence[SealedFile], columns: Mapping[str, str]) -> Fingerprint:
     """Add up parts; one that was sealed with more columns than these is read again."""
     total = Fingerprint(0, 0)
     for part in parts:
-        as_sealed = list(part.columns) == list(columns)
-        total += part.fingerprint if as_sealed else file_fingerprint(archive / part.path, columns)[0]
+        if list(part.columns) == list(columns):
+            total += part.fingerprint
+        else:
+            with archive.local(part.path) as path:
+                total += file_fingerprint(path, columns)[0]
     return total
 
 

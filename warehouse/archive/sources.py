@@ -10,24 +10,26 @@ from pathlib import Path
 import duckdb
 
 from warehouse.archive.errors import SealedFileDamaged
-from warehouse.archive.folder import archive_folder, sha256_of
+from warehouse.archive.fingerprint import sha256_of
 from warehouse.archive.manifest import complete_manifest, known_files, known_lines
 from warehouse.archive.sealed_file import SealedFile
+from warehouse.archive.store import Archive, Listed, open_archive
 from warehouse.columns import RAW_TYPES, declared_columns
 from warehouse.connection import literal, open_warehouse, transaction
 from warehouse.queries import archive_query
 from warehouse.tables import TABLES
 
 
-def prepare_sources(warehouse_path: Path) -> None:
+def prepare_sources(warehouse_path: Path, archive_address: str | None = None) -> None:
     """Make what the models read fit what is there now, or refuse; before models are built, by who holds the lock.
 
-    Looks at each sealed file's size and time of change, and reads only those that changed. The views are made anew
-    because they hold absolute paths, and a home folder can move. Raises WarehouseBehindArchive, ManifestDiffers,
-    SealedFileDamaged, WarehouseUnusable.
+    Looks, in one listing, at each sealed file's size and time of change, and reads only those that changed. The views
+    are made anew because they hold absolute paths, and an archive can move. Raises WarehouseBehindArchive,
+    ManifestDiffers, SealedFileDamaged, WarehouseUnusable.
     """
-    archive = archive_folder(warehouse_path)
+    archive = open_archive(archive_address, warehouse_path)
     with open_warehouse(warehouse_path) as warehouse:
+        archive.attach(warehouse)
         complete_manifest(archive, known_lines(warehouse))
         require_sealed_files(warehouse, archive)
         with transaction(warehouse):
@@ -35,7 +37,7 @@ def prepare_sources(warehouse_path: Path) -> None:
                 make_source_view(warehouse, archive, table.name)
 
 
-def make_source_view(warehouse: duckdb.DuckDBPyConnection, archive: Path, table_name: str) -> None:
+def make_source_view(warehouse: duckdb.DuckDBPyConnection, archive: Archive, table_name: str) -> None:
     """Make the view of one table, in the caller's transaction."""
     columns = declared_columns()[table_name]
     parts = [archive_query("source_view").format(table=table_name, columns=", ".join(columns))]
@@ -46,39 +48,42 @@ def make_source_view(warehouse: duckdb.DuckDBPyConnection, archive: Path, table_
     warehouse.execute("\n".join(parts))
 
 
-def require_sealed_files(warehouse: duckdb.DuckDBPyConnection, archive: Path) -> None:
+def require_sealed_files(warehouse: duckdb.DuckDBPyConnection, archive: Archive) -> None:
     """Hold each file to its entry, by its content only where it was touched. Raises SealedFileDamaged."""
     modified_times = dict(warehouse.execute(archive_query("modified_times")).fetchall())
-    for file in known_files(warehouse):
-        path = archive / file.path
-        if fault := size_fault(path, file):
-            raise SealedFileDamaged(path, fault)
-        modified_ns = path.stat().st_mtime_ns
-        if modified_ns != modified_times[file.path]:
-            require_content(path, file)
-            warehouse.execute(archive_query("set_modified_time"), [modified_ns, file.path])
+    files = known_files(warehouse)
+    listing = archive.listing() if files else {}
+    for file in files:
+        listed = require_size(archive, listing.get(file.path), file)
+        if listed.modified_ns != modified_times[file.path]:
+            require_content(archive, file)
+            warehouse.execute(archive_query("set_modified_time"), [listed.modified_ns, file.path])
 
 
-def require_content(path: Path, file: SealedFile) -> None:
+def require_size(archive: Archive, listed: Listed | None, file: SealedFile) -> Listed:
+    """Hold what a listing says to the file's entry. Raises SealedFileDamaged."""
+    if listed is None or listed.size != file.byte_count:
+        raise SealedFileDamaged(archive.url(file.path), size_fault(listed, file) or "")
+    return listed
+
+
+def require_content(archive: Archive, file: SealedFile) -> None:
     """Read the whole file. Raises SealedFileDamaged."""
-    if fault := size_fault(path, file):
-        raise SealedFileDamaged(path, fault)
-    if sha256_of(path) != file.sha256:
-        raise SealedFileDamaged(path, "has changed since it was sealed")
+    with archive.local(file.path) as path:
+        if sha256_of(path) != file.sha256:
+            raise SealedFileDamaged(archive.url(file.path), "has changed since it was sealed")
 
 
-def size_fault(path: Path, file: SealedFile) -> str | None:
+def size_fault(listed: Listed | None, file: SealedFile) -> str | None:
     """Say what is wrong at a glance, if anything is."""
-    try:
-        size = path.stat().st_size
-    except FileNotFoundError:
+    if listed is None:
         return "is missing"
-    return None if size == file.byte_count else f"has {size:,} bytes, not {file.byte_count:,}"
+    return None if listed.size == file.byte_count else f"has {listed.size:,} bytes, not {file.byte_count:,}"
 
 
-def path_list(archive: Path, files: Iterable[SealedFile]) -> str:
-    """Write the files as DuckDB's list of their absolute paths."""
-    return "[" + ", ".join(literal(str(archive / file.path)) for file in files) + "]"
+def path_list(archive: Archive, files: Iterable[SealedFile]) -> str:
+    """Write the files as DuckDB's list of their urls."""
+    return "[" + ", ".join(literal(archive.url(file.path)) for file in files) + "]"
 
 
 def _by_columns(files: Iterable[SealedFile]) -> Iterator[tuple[Mapping[str, str], Iterator[SealedFile]]]:

@@ -3,17 +3,16 @@
 It may run beside a refresh or a seal; but a file that is being sealed is one that no line names yet.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import polars as pl
 
-from warehouse.archive.fingerprint import file_fingerprint
-from warehouse.archive.folder import sha256_of, unnamed_parts
+from warehouse.archive.fingerprint import file_fingerprint, sha256_of
 from warehouse.archive.manifest import MANIFEST, manifest_lines
 from warehouse.archive.sealed_file import NO_LINE_BEFORE, SealedFile, from_foreign_line
 from warehouse.archive.sources import size_fault
+from warehouse.archive.store import Archive, Listed
 from warehouse.errors import one_line
 
 RESTORE = "put it back from a backup"
@@ -33,29 +32,32 @@ class Finding:
     byte_count: int = 0
 
 
-def list_files(archive: Path) -> list[tuple[SealedFile, str]]:
+def list_files(archive: Archive) -> list[tuple[SealedFile, str]]:
     """Return each file that the manifest names with its state: `sealed`, or what is wrong with it at a glance."""
     files = [file for file, _ in _lines(archive) if file is not None]
-    return [(file, size_fault(archive / file.path, file) or "sealed") for file in files]
+    listing = archive.listing()
+    return [(file, size_fault(listing.get(file.path), file) or "sealed") for file in files]
 
 
-def verify_files(archive: Path) -> Iterator[Finding]:
+def verify_files(archive: Archive) -> Iterator[Finding]:
     """Yield a finding for each line that is wrong and for each file that a line names, as each is done."""
-    for file, finding in _lines(archive):
+    lines = list(_lines(archive))
+    listing = archive.listing()
+    for file, finding in lines:
         if finding is not None:
             yield finding
         if file is not None:
-            yield _verified(archive, file)
+            yield _verified(archive, listing, file)
 
 
-def unnamed_files(archive: Path) -> Iterator[Finding]:
+def unnamed_files(archive: Archive) -> Iterator[Finding]:
     """Yield a finding for each part that no line names; the caller sees to it that no seal is under way."""
     named = [file.path for file, _ in _lines(archive) if file is not None]
-    for path in unnamed_parts(archive, named):
+    for path in archive.unnamed_parts(named):
         yield Finding(path, f"is in no line of {MANIFEST}", NOT_NAMED)
 
 
-def _lines(archive: Path) -> Iterator[tuple[SealedFile | None, Finding | None]]:
+def _lines(archive: Archive) -> Iterator[tuple[SealedFile | None, Finding | None]]:
     """Read line by line, on behind one that is wrong."""
     previous_hash: str | None = NO_LINE_BEFORE
     for number, line in enumerate(manifest_lines(archive), start=1):
@@ -71,18 +73,18 @@ def _lines(archive: Path) -> Iterator[tuple[SealedFile | None, Finding | None]]:
         yield file, None if is_next else Finding(subject, "the line before it is another or is missing", RESTORE)
 
 
-def _verified(archive: Path, file: SealedFile) -> Finding:
-    path = archive / file.path
-    if fault := size_fault(path, file) or _content_fault(path, file):
+def _verified(archive: Archive, listing: Mapping[str, Listed], file: SealedFile) -> Finding:
+    if fault := size_fault(listing.get(file.path), file) or _content_fault(archive, file):
         return Finding(file.path, fault, RESTORE)
     return Finding(file.path, row_count=file.row_count, byte_count=file.byte_count)
 
 
-def _content_fault(path: Path, file: SealedFile) -> str | None:
+def _content_fault(archive: Archive, file: SealedFile) -> str | None:
     try:
-        if sha256_of(path) != file.sha256:
-            return "its content has changed since it was sealed (sha256)"
-        found, _ = file_fingerprint(path, file.columns)
+        with archive.local(file.path) as path:
+            if sha256_of(path) != file.sha256:
+                return "its content has changed since it was sealed (sha256)"
+            found, _ = file_fingerprint(path, file.columns)
     except (OSError, pl.exceptions.PolarsError) as error:
         return f"cannot be read: {one_line(error)}"
     if found != file.fingerprint:

@@ -11,6 +11,7 @@ import psycopg
 from warehouse.archive.days import closed_hot_days
 from warehouse.archive.seal import seal
 from warehouse.archive.sources import prepare_sources
+from warehouse.archive.store import Archive, open_archive
 from warehouse.cursors import read_cursors
 from warehouse.load import load
 
@@ -84,6 +85,10 @@ class Home:
     @property
     def archive(self) -> Path:
         return self.folder / "archive"
+
+    @property
+    def store(self) -> Archive:
+        return open_archive(None, self.warehouse_path)
 
     @property
     def manifest(self) -> Path:

@@ -111,7 +111,7 @@ def test_replaced_postgres_counts_beside_sealed_days(own_home: Home, empty_migra
     # those of today, which were not sealed yet
     saved = told["tracking_events"]
     assert saved is not None
-    ids = pl.read_parquet(saved.path)["id"].sort().to_list()
+    ids = pl.read_parquet(saved.url)["id"].sort().to_list()
     assert ids == sorted(row[0] for row in sealed if row[14].date() == days_ago(0))
     assert saved.row_count == 12
 
@@ -174,7 +174,7 @@ def test_full_load_killed_after_adopting_doubles_nothing(database: psycopg.Conne
     own_home.seal()
     own_home.warehouse_path.write_bytes(old_warehouse)
     with open_warehouse(own_home.warehouse_path) as warehouse:
-        adopt_sealed_files(warehouse, own_home.archive)
+        adopt_sealed_files(warehouse, own_home.store)
     own_home.load()
     assert own_home.sources() == before
     assert own_home.hot_count() == 12

@@ -10,7 +10,7 @@ from typer.testing import CliRunner, Result
 from footfall.commands.archive import app
 from tests.integration.archive.sealing import DAY, Home, part
 from tests.integration.archive.test_seal import flip_a_byte
-from warehouse.archive.folder import sha256_of
+from warehouse.archive.fingerprint import sha256_of
 from warehouse.archive.manifest import read_manifest
 from warehouse.writer import writer_lock
 
@@ -48,7 +48,7 @@ def test_list_names_every_sealed_file(home: Home) -> None:
     (home.archive / FILE).unlink()
     lines = footfall_archive("list", home).output.splitlines()
     [line] = [line for line in lines if "tracking_events" in line and str(DAY) in line]
-    file = next(file for file in read_manifest(home.archive) if file.path == FILE)
+    file = next(file for file in read_manifest(home.store) if file.path == FILE)
     assert [cell.strip() for cell in line.strip("│").split("│")] == [
         str(DAY), "tracking_events", "0", "12", f"{file.byte_count:,}", file.digest, "is missing",
     ]  # fmt: skip
@@ -84,7 +84,7 @@ def test_each_fault_is_named_and_exits_one(home: Home, damage: Callable[[Path], 
 def test_rows_are_counted_behind_a_right_hash(home: Home) -> None:
     """Whoever writes a file and its line of the manifest anew is found out by the digest of the rows."""
     home.seal()
-    *before, last = read_manifest(home.archive)
+    *before, last = read_manifest(home.store)
     lines = [file.line() for file in before]
     path = home.archive / last.path
     path.write_bytes((home.archive / before[-1].path).read_bytes())
@@ -100,7 +100,7 @@ def test_part_that_no_line_names_is_a_fault(home: Home) -> None:
     home.seal()
     (home.archive / "tracking_events" / "notes.txt").write_text("an operator's own")
     *lines, _, _ = home.manifest.read_text().splitlines(keepends=True)
-    unnamed = [file.path for file in read_manifest(home.archive)][-2:]
+    unnamed = [file.path for file in read_manifest(home.store)][-2:]
     home.manifest.write_text("".join(lines))
     verified = footfall_archive("verify", home)
     assert verified.exit_code == 1

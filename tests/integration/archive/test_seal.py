@@ -16,8 +16,7 @@ from pipelines.assets.archive import sealed_days
 from pipelines.settings import Settings
 from tests.integration.archive.sealing import DAY, OTHER_DAY, Home, fill, part
 from warehouse.archive.errors import ArchiveError, DayDiffers, DaysNotSealed, SealedFileDamaged
-from warehouse.archive.fingerprint import file_fingerprint
-from warehouse.archive.folder import sha256_of
+from warehouse.archive.fingerprint import file_fingerprint, sha256_of
 from warehouse.archive.manifest import read_manifest
 from warehouse.archive.sources import prepare_sources
 
@@ -32,7 +31,7 @@ def test_closed_days_become_files_that_sources_read(home: Home) -> None:
     assert home.seal() == [
         part(table, day) for table in ("activity_events", "tracking_events") for day in (OTHER_DAY, DAY)
     ]
-    assert [file.row_count for file in read_manifest(home.archive)] == [4, 4, 12, 12]
+    assert [file.row_count for file in read_manifest(home.store)] == [4, 4, 12, 12]
     # at once, and not only when models are built next
     assert home.ask("SELECT count(*) FROM sources.tracking_events") == [(36,)]
     assert home.sources() == before
@@ -94,7 +93,7 @@ def test_rows_that_postgres_denies_stay_hot(
     with pytest.raises((DayDiffers, DaysNotSealed), match=told):
         own_home.seal()
     assert own_home.sources() == before
-    sealed = {file.path for file in read_manifest(own_home.archive)}
+    sealed = {file.path for file in read_manifest(own_home.store)}
     assert part("activity_events", DAY) in sealed
     assert {path.relative_to(own_home.archive).as_posix() for path in own_home.archive.rglob("*.parquet*")} == sealed
 
@@ -161,7 +160,7 @@ def test_file_with_fewer_columns_still_counts(database: psycopg.Connection, own_
     own_home.seal()
     path = own_home.archive / part("tracking_events", DAY)
     pl.read_parquet(path).drop("os").write_parquet(path)
-    [old] = [file for file in read_manifest(own_home.archive) if file.path == part("tracking_events", DAY)]
+    [old] = [file for file in read_manifest(own_home.store) if file.path == part("tracking_events", DAY)]
     columns = {name: kind for name, kind in old.columns.items() if name != "os"}
     digest = str(file_fingerprint(path, columns)[0].digest)
     new = replace(old, columns=columns, digest=digest, sha256=sha256_of(path), byte_count=path.stat().st_size)

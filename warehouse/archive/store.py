@@ -1,0 +1,202 @@
+"""Where sealed files and the manifest lie, and how a file gets there whole. What is in them is not known here.
+
+A file has a name, a relative path with `/`: `tracking_events/received_date=2026-01-01/part-0.parquet`. It is written
+under another one (`staging`) and then has its own at once and for good (`put_in_place`), or not at all.
+"""
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from fnmatch import fnmatch
+from pathlib import Path, PurePosixPath
+
+import duckdb
+
+NOT_IN_PLACE_YET = ".new"
+PARTS = "part-*.parquet"
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What a listing says of a file: its size in bytes, and when it was changed, in nanoseconds since 1970."""
+
+    size: int
+    modified_ns: int
+
+
+class Archive(ABC):
+    """A place for files by name. A method that finds no such file raises FileNotFoundError, unless it says otherwise.
+
+    `address` is for messages, without a credential in it.
+    """
+
+    address: str
+
+    @abstractmethod
+    def listing(self) -> Mapping[str, Listed]:
+        """Return all files that are in place, by name, in one pass; none where there is no archive yet."""
+
+    @abstractmethod
+    def look(self, name: str) -> Listed | None:
+        """Return what a listing would say of one file, None where there is none."""
+
+    @abstractmethod
+    def staging(self, name: str) -> Path:
+        """Return the local path to write a file's new content to; its folder is made."""
+
+    @abstractmethod
+    def put_in_place(self, name: str) -> None:
+        """Give what is in staging its name, over what has it; once this returns, it survives a power cut."""
+
+    @abstractmethod
+    def local(self, name: str) -> AbstractContextManager[Path]:
+        """Give a local path with the content as it is in the archive, for as long as the block lasts."""
+
+    @abstractmethod
+    def remove(self, name: str) -> None:
+        """Remove a file and what is in staging for it, as far as they are there."""
+
+    @abstractmethod
+    def rename(self, name: str, new_name: str) -> None:
+        """Give a file another name, for good."""
+
+    @abstractmethod
+    def remove_unfinished(self) -> None:
+        """Remove all that is in staging; the caller holds the writer lock, so it is of somebody who was killed."""
+
+    @abstractmethod
+    def url(self, name: str) -> str:
+        """Return the file's name in DuckDB's `read_parquet` and in messages."""
+
+    @abstractmethod
+    def attach(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Let a connection, and others of this process to the same database, read these urls."""
+
+    def read_text(self, name: str) -> str | None:
+        """Read a text, None where there is none. Bytes that are no text stay in it (surrogateescape)."""
+        try:
+            with self.local(name) as path:
+                return path.read_text(encoding="utf-8", errors="surrogateescape")
+        except FileNotFoundError:
+            return None
+
+    def set_aside(self, name: str) -> None:
+        """Give a file that nothing names a name that nothing takes for a part's; it may be all there is of a day."""
+        self.rename(name, f"{name}.unnamed-{datetime.now(UTC):%Y%m%dT%H%M%S%f}")
+
+    def unnamed_parts(self, named: Iterable[str]) -> list[str]:
+        """Find the whole parts that `named` does not name.
+
+        A seal that was stopped just before its commit leaves one, and a manifest that lost lines leaves many.
+        """
+        known = set(named)
+        return sorted(name for name in self.listing() if name not in known and _is_part(name))
+
+
+class FolderArchive(Archive):
+    """A folder of a local disk."""
+
+    def __init__(self, folder: Path) -> None:
+        """Make nothing: a folder that is not there yet is made with its first file."""
+        self._folder = folder
+        self.address = str(folder)
+
+    def listing(self) -> Mapping[str, Listed]:
+        """Walk through the folder."""
+        found = ((path, path.stat()) for path in self._folder.rglob("*") if path.is_file())
+        return {
+            path.relative_to(self._folder).as_posix(): Listed(stat.st_size, stat.st_mtime_ns)
+            for path, stat in found
+            if path.suffix != NOT_IN_PLACE_YET
+        }
+
+    def look(self, name: str) -> Listed | None:
+        """Ask the disk."""
+        try:
+            stat = self._path(name).stat()
+        except FileNotFoundError:
+            return None
+        return Listed(stat.st_size, stat.st_mtime_ns)
+
+    def staging(self, name: str) -> Path:
+        """Return a path beside the file's own, on the same disk, so that it can be swapped in."""
+        _make_folder(self._path(name).parent)
+        return self._unfinished(name)
+
+    def put_in_place(self, name: str) -> None:
+        """Swap it in; content, then name are durable."""
+        path = self._path(name)
+        _fsync(self._unfinished(name))
+        os.replace(self._unfinished(name), path)
+        _fsync(path.parent)
+
+    @contextmanager
+    def local(self, name: str) -> Iterator[Path]:
+        """Give the file itself."""
+        yield self._path(name)
+
+    def remove(self, name: str) -> None:
+        """Remove both; a file that comes back after a power cut is one that nothing names."""
+        self._unfinished(name).unlink(missing_ok=True)
+        self._path(name).unlink(missing_ok=True)
+
+    def rename(self, name: str, new_name: str) -> None:
+        """Rename it within its folder or into another one."""
+        _make_folder(self._path(new_name).parent)
+        self._path(name).rename(self._path(new_name))
+        _fsync(self._path(new_name).parent)
+        _fsync(self._path(name).parent)
+
+    def remove_unfinished(self) -> None:
+        """Remove what a seal that was killed left half-written."""
+        for path in self._folder.rglob(f"*{NOT_IN_PLACE_YET}"):
+            path.unlink()
+
+    def url(self, name: str) -> str:
+        """Return the absolute path."""
+        return str(self._path(name))
+
+    def attach(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Do nothing: DuckDB reads local files."""
+
+    def _path(self, name: str) -> Path:
+        return self._folder / name
+
+    def _unfinished(self, name: str) -> Path:
+        path = self._path(name)
+        return path.with_name(path.name + NOT_IN_PLACE_YET)
+
+
+def open_archive(address: str | None, warehouse_path: Path) -> Archive:
+    """Return the archive at `address`; by default the folder `archive` of the home that holds the warehouse."""
+    if address:
+        return FolderArchive(Path(address).expanduser().absolute())
+    return FolderArchive(warehouse_path.absolute().parent.parent / "archive")
+
+
+def part_name(table_name: str, received_date: str, part: int) -> str:
+    """Return the name of a part."""
+    return f"{table_name}/received_date={received_date}/part-{part}.parquet"
+
+
+def _is_part(name: str) -> bool:
+    return fnmatch(PurePosixPath(name).name, PARTS)
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder and those above it, each durable."""
+    if not folder.is_dir():
+        _make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        _fsync(folder.parent)
+
+
+def _fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
