@@ -65,3 +65,42 @@ class ManifestDamaged(ArchiveError):
 
     def __init__(self, manifest: str, line_number: int, fault: str) -> None:
         self.manifest, self.line_number, self.fault = manifest, line_number, fault
+
+
+class DayStays(ArchiveError):
+    """{table} of {day} stays in Postgres: {reason}"""
+
+    def __init__(self, table: str, day: date, reason: str) -> None:
+        self.table, self.day, self.reason = table, day, reason
+
+
+class DayHeldUp(DayStays):
+    """{table} of {day} {reason}"""
+
+    def __init__(self, table: str, day: date, where: str, whom: str) -> None:
+        end = "it has to commit, or `SELECT pg_terminate_backend(PID)`, of a prepared one `ROLLBACK PREPARED`"
+        super().__init__(table, day, f"{where}: it waits for {whom} ({end})")
+
+
+class DaysStay(ArchiveError):
+    """{count} {days} in Postgres that {are} due, what else was due has left: {reasons}"""
+
+    def __init__(self, reasons: Sequence[DayStays]) -> None:
+        self.count, self.reasons = len(reasons), "; ".join(map(str, reasons))
+        self.days, self.are = ("day stays", "is") if len(reasons) == 1 else ("days stay", "are")
+
+
+class DaysNotArchived(ArchiveError):
+    """{days} {are} not in the archive{of_table}: {nearest}"""
+
+    def __init__(self, days: Sequence[date], table: str | None, nearest: Sequence[date]) -> None:
+        self.days, self.are = ", ".join(map(str, days)), "is" if len(days) == 1 else "are"
+        self.of_table = f" of {table}" if table else ""
+        self.nearest = f"the nearest days that are there: {', '.join(map(str, nearest))}" if nearest else "no day is"
+
+
+class NotRestored(ArchiveError):
+    """{what} not restored, nothing was written: {reason}"""
+
+    def __init__(self, what: str, reason: str) -> None:
+        self.what, self.reason = what, reason

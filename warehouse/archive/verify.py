@@ -57,6 +57,11 @@ def unnamed_files(archive: Archive) -> Iterator[Finding]:
         yield Finding(path, f"is in no line of {MANIFEST}", NOT_NAMED)
 
 
+def file_fault(archive: Archive, file: SealedFile) -> str | None:
+    """Read a file whole and say what is wrong with it, if anything is."""
+    return size_fault(archive.look(file.path), file) or _content_fault(archive, file)
+
+
 def _lines(archive: Archive) -> Iterator[tuple[SealedFile | None, Finding | None]]:
     """Read line by line, on behind one that is wrong."""
     previous_hash: str | None = NO_LINE_BEFORE
