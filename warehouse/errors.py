@@ -106,6 +106,13 @@ class StillStopped(OtherPast):
         self.words = words
 
 
+class ErasureUnfinished(WarehouseError):
+    """nothing is loaded or sealed, for {subject} is being erased: if that was broken off, run `{command}` again"""
+
+    def __init__(self, subject: str, command: str) -> None:
+        self.subject, self.command = subject, command
+
+
 class RowsFromTheFuture(WarehouseError):
     """{table} has restored rows whose xid this Postgres has yet to reach: run `footfall refresh --full`"""
 

@@ -45,6 +45,11 @@ def filled_expire_query(name: str, /, **parts: sql.Composable) -> str:
     return sql.SQL(_named_queries("expire.sql")[name]).format(**parts).as_string()
 
 
+def people_query(name: str) -> str:
+    """Return a query about one person by its name in `sql/people.sql`."""
+    return _named_queries("people.sql")[name]
+
+
 def touched_query(name: str) -> str:
     """Return a query on `meta.touched` by its name in `sql/touched.sql`."""
     return _named_queries("touched.sql")[name]

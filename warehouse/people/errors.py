@@ -1,0 +1,32 @@
+"""What can go wrong while a person is erased or exported. The class docstring is the message, data travel as attributes."""
+
+from warehouse.errors import WarehouseError
+
+
+class PeopleError(WarehouseError):
+    """Something went wrong with what is held on a person."""
+
+
+class ErasureUnderWay(PeopleError):
+    """another `footfall erase` is under way on this Postgres: wait for it to end, then try again"""
+
+
+class OtherErasureUnfinished(PeopleError):
+    """the erasure of {subject} was begun and not ended: run `footfall erase {option}` first"""
+
+    def __init__(self, subject: object, option: str) -> None:
+        self.subject, self.option = subject, option
+
+
+class RemovalFailed(PeopleError):
+    """nothing of {subject} was removed from {store} this time: {reason} (run `footfall erase {option}` again)"""
+
+    def __init__(self, subject: object, option: str, store: str, reason: str) -> None:
+        self.subject, self.option, self.store, self.reason = subject, option, store, reason
+
+
+class ExportFailed(PeopleError):
+    """nothing was written to {path}: {reason}"""
+
+    def __init__(self, path: object, reason: str) -> None:
+        self.path, self.reason = path, reason

@@ -1,0 +1,136 @@
+"""Which rows are a person's: as SQL for a table that is known, for any table by its columns, and for a record in Python.
+
+The same words do for Postgres and DuckDB but where a text is searched. No rows are read here.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from warehouse.connection import literal
+from warehouse.people.holdings import HOLDINGS, Holding, Names
+from warehouse.people.subject import Person
+
+Engine = Literal["postgres", "duckdb"]
+NOBODY = "false"
+ID_KEYS: Mapping[str, Names] = {"user_id": "user", "account_id": "account", "session_id": "session"}
+# of these kinds of records `id` is the person's, and `user_id` an account
+ID_OF_KIND: Mapping[str, Mapping[str, Names]] = {
+    "users": {"id": "user", "account_id": "account"},
+    "accounts": {"id": "account"},
+    "activity": {"user_id": "account"},
+    "heartbeat": {"user_id": "account"},
+}
+JSON_TEXTS = {"answer", "body", "detail", "meta"}
+
+
+def holding_conditions(person: Person, engine: Engine) -> dict[str, str]:
+    """Write for each table with rows of persons which are this one's, over its own columns; `false` where none can be."""
+    return {holding.table: holding_condition(holding, person, engine) for holding in HOLDINGS if holding.columns}
+
+
+def holding_condition(holding: Holding, person: Person, engine: Engine) -> str:
+    """Write it for one table."""
+    known = {column: names for column, names in holding.columns.items() if names not in {"link", "record"}}
+    return condition(known, person, engine)
+
+
+def condition(columns: Mapping[str, Names], person: Person, engine: Engine) -> str:
+    """Write which rows are the person's, by columns that name one; an id in them goes before a session or a text."""
+    ids = [column for column, names in columns.items() if names in {"user", "account"}]
+    by_id = [one for column in ids if (one := _by_id(column, columns[column], person))]
+    loose = [_loosely(column, names, person, engine) for column, names in columns.items() if column not in ids]
+    found = [one for one in loose if one]
+    if found and ids:
+        nobodys = " AND ".join(f"{column} IS NULL" for column in ids)
+        found = [f"({nobodys} AND ({' OR '.join(found)}))"]
+    return " OR ".join([*by_id, *found]) or NOBODY
+
+
+def others_condition(columns: Mapping[str, Names], person: Person, engine: Engine) -> str:
+    """Write which rows name the person in a JSON text alone, and are somebody else's by their ids."""
+    ids = [column for column, names in columns.items() if names in {"user", "account"}]
+    texts = [_loosely(column, names, person, engine) for column, names in columns.items() if names == "json"]
+    if not ids or not texts:
+        return NOBODY
+    theirs = " OR ".join(one for column in ids if (one := _by_id(column, columns[column], person))) or NOBODY
+    somebodys = " OR ".join(f"{column} IS NOT NULL" for column in ids)
+    return f"({somebodys}) AND NOT coalesce({theirs}, false) AND ({' OR '.join(filter(None, texts))})"
+
+
+def naming_columns(table: str, columns: Mapping[str, str]) -> dict[str, Names]:
+    """Tell of any table, by names and types of its columns, which can name a person: of Postgres, DuckDB or a file."""
+    found: dict[str, Names] = {}
+    for column, kind in columns.items():
+        if names := _named_by(table, column, kind.lower()):
+            found[column] = names
+    return found
+
+
+def record_names(person: Person, kind: str, record: object) -> bool:
+    """Tell whether a record of a kind, as an app sent it, is the person's: by its own id, else by its session or `meta`."""
+    if not isinstance(record, Mapping):
+        return False
+    keys = ID_OF_KIND.get(kind, {"user_id": "user"})
+    ids = {column: str(record[column]).lower() for column in keys if record.get(column) is not None}
+    if ids:
+        return any(value == _id(keys[column], person) for column, value in ids.items())
+    return record.get("session_id") in person.session_ids or bool(json_pattern(person).search(json.dumps(record)))
+
+
+def body_names(person: Person, kind: str, body: str) -> bool:
+    """Tell it of a record's text; of one that is no JSON by any of the person's ids as a word of it."""
+    try:
+        return record_names(person, kind, json.loads(body))
+    except ValueError:
+        return bool(re.search(rf"(?<![\w-])({'|'.join(map(re.escape, _words(person)))})(?![\w-])", body))
+
+
+def json_pattern(person: Person) -> re.Pattern[str]:
+    """Compile what finds a key of a person's with the person's id behind it."""
+    return re.compile(keys_pattern(person))
+
+
+def _named_by(table: str, column: str, kind: str) -> Names | None:
+    is_number, is_uuid = kind in {"bigint", "integer", "hugeint"}, kind in {"uuid", "blob"}
+    if column in {"user_id", "account_id"} or (column == "id" and table.endswith(("users", "accounts"))):
+        return "user" if is_number else "account" if is_uuid else None
+    if column == "session_id":
+        return "session"
+    is_text = kind in {"json", "jsonb"} or column in JSON_TEXTS
+    return "json" if is_text else None
+
+
+def _by_id(column: str, names: Names, person: Person) -> str:
+    if names == "user":
+        return f"{column} = {person.user_id}" if person.user_id is not None else ""
+    return f"CAST({column} AS UUID) = CAST('{person.account_id}' AS UUID)" if person.account_id else ""
+
+
+def _loosely(column: str, names: Names, person: Person, engine: Engine) -> str:
+    if names == "session":
+        listed = ", ".join(map(literal, person.session_ids))
+        return f"{column} IN ({listed})" if listed else ""
+    pattern = keys_pattern(person) if names == "json" else words_pattern(person)
+    if engine == "duckdb":
+        return f"regexp_matches({column}, {literal(pattern)})"
+    return f"{column}::text ~ {literal(pattern)}"
+
+
+def words_pattern(person: Person) -> str:
+    """Write what finds the person in a sentence of the audit log."""
+    return rf"(user|account) ({'|'.join(_words(person))})($|[^0-9a-f-])"
+
+
+def _json_pattern(person: Person) -> str:
+    return rf'"(user_id|account_id)":\s*"?({"|".join(_words(person))})"?\s*([,}}])'
+
+
+def _words(person: Person) -> list[str]:
+    return [word for names in ("user", "account") if (word := _id(names, person))]
+
+
+def _id(names: str, person: Person) -> str | None:
+    found = person.user_id if names == "user" else person.account_id
+    return None if found is None else str(found)
