@@ -113,7 +113,7 @@ def attach(connection: psycopg.Connection, partition: Partition) -> None:
     raise _held_up(connection, partition, "cannot be attached, and nobody sees its rows: run it again")
 
 
-def drop_if(connection: psycopg.Connection, partition: Partition, is_whole: Callable[[], None]) -> int:
+def drop_if(connection: psycopg.Connection, partition: Partition, is_whole: Callable[[], object]) -> int:
     """Drop a detached table once `is_whole` has looked at it where nobody can change it; return its bytes.
 
     What `is_whole` raises leaves the table as it was. Raises DayHeldUp where somebody else uses it.

@@ -25,6 +25,7 @@ from warehouse.archive.fingerprint import (
     sha256_of,
 )
 from warehouse.archive.manifest import add_file, complete_manifest, known_files, known_lines, last_hash
+from warehouse.archive.parts import shared_columns, sum_of_parts
 from warehouse.archive.sealed_file import Fingerprint, SealedFile
 from warehouse.archive.sources import make_source_view, require_sealed_files, require_size
 from warehouse.archive.store import Archive, open_archive, part_name
@@ -188,10 +189,10 @@ def require_postgres_rows(snapshot: Snapshot, archive: Archive, parts: Sequence[
     rows since they were sealed does not matter for a further part: then Postgres has to have its rows, each of them.
     """
     *_, newest = parts
-    columns = {column: kind for column, kind in newest.columns.items() if all(column in part.columns for part in parts)}
+    columns = shared_columns(parts)
     found = postgres_fingerprint(snapshot, newest.table_name, newest.day, columns, cursor.snapshot)
     of_this_postgres = [part for part in parts if part.source == newest.source]
-    sealed = [_sum(archive, some, columns) for some in (parts, of_this_postgres)]
+    sealed = [sum_of_parts(archive, some, columns) for some in (parts, of_this_postgres)]
     if found not in sealed and not (len(parts) > 1 and _has_rows_of(snapshot, archive, newest, cursor)):
         told = f"Postgres has {_told(found)}, its files and the warehouse {_told(sealed[0])}"
         raise DayDiffers(newest.table_name, newest.day, told, NOT_AS_LOADED if found.row_count else GONE)
@@ -215,18 +216,6 @@ def commit(warehouse: duckdb.DuckDBPyConnection, archive: Archive, file: SealedF
             raise DayDiffers(file.table_name, file.day, f"{deleted:,} rows would go for {file.row_count:,}", "a bug")
         add_file(warehouse, file, listed.modified_ns)
         make_source_view(warehouse, archive, file.table_name)
-
-
-def _sum(archive: Archive, parts: Sequence[SealedFile], columns: Mapping[str, str]) -> Fingerprint:
-    """Add up parts; one that was sealed with more columns than these is read again."""
-    total = Fingerprint(0, 0)
-    for part in parts:
-        if list(part.columns) == list(columns):
-            total += part.fingerprint
-        else:
-            with archive.local(part.path) as path:
-                total += file_fingerprint(path, columns)[0]
-    return total
 
 
 def _written_item(column: str, kind: str) -> str:
