@@ -6,8 +6,9 @@ No models and no publishing here.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 
 import adbc_driver_manager
@@ -99,19 +100,9 @@ def load(
             waiting = held_back(snapshot.fetch)
             unproved = unproved_incarnations(warehouse, snapshot, every_table=compare_keys)
             loads = [
-                replace(
-                    _load_table(
-                        warehouse,
-                        snapshot,
-                        archive,
-                        table,
-                        declared[table.name],
-                        cursors.get(table.name),
-                        unproved.get(table.name),
-                    ),
-                    held_back=waiting.get(table.name, ()),
-                )
-                for table in TABLES
+                replace(loaded, held_back=waiting.get(loaded.table_name, ()))
+                for _, group in groupby(TABLES, key=lambda table: table.group or table.name)
+                for loaded in _load_group(warehouse, snapshot, archive, list(group), declared, cursors, unproved)
             ]
             if full:
                 forget_stops(warehouse)
@@ -134,6 +125,39 @@ def _require_fit(
     return cursors
 
 
+def _load_group(
+    warehouse: duckdb.DuckDBPyConnection,
+    snapshot: Snapshot,
+    archive: Archive,
+    group: Sequence[Table],
+    declared: Columns,
+    cursors: Mapping[str, Cursor],
+    unproved: Mapping[str, str],
+) -> list[TableLoad]:
+    """Load the tables of a group, all or none; rows that came to one have taken the place of rows of the next."""
+    loads: list[TableLoad] = []
+    try:
+        with transaction(warehouse):
+            for table in group:
+                name, columns = table.name, declared[table.name]
+                has_lost_rows = any(loaded.loaded_row_count for loaded in loads)
+                loads.append(
+                    _load_table(
+                        warehouse,
+                        snapshot,
+                        archive,
+                        table,
+                        columns,
+                        cursors.get(name),
+                        unproved.get(name),
+                        has_lost_rows=has_lost_rows,
+                    )
+                )
+    except (duckdb.Error, adbc_driver_manager.Error) as error:
+        raise LoadFailed(group[min(len(loads), len(group) - 1)].name, one_line(error)) from error
+    return loads
+
+
 def _load_table(
     warehouse: duckdb.DuckDBPyConnection,
     snapshot: Snapshot,
@@ -142,23 +166,23 @@ def _load_table(
     columns: dict[str, str],
     cursor: Cursor | None,
     unproved: str | None,
+    *,
+    has_lost_rows: bool,
 ) -> TableLoad:
+    """Load one table, rows and cursor, in the caller's transaction."""
     started = time.perf_counter()
-    only_here = None
-    try:
-        with transaction(warehouse):
-            if cursor is None:
-                loaded, only_here = _take_everything(warehouse, snapshot, archive, table, columns)
-            else:
-                loaded = _take_difference(warehouse, snapshot, table, columns, cursor)
-            deleted = 0
-            if unproved is not None:
-                if cursor is not None:
-                    deleted = _compare(warehouse, snapshot, table, columns)
-                save_incarnation(warehouse, table.name, unproved)
-            save_cursor(warehouse, table.name, snapshot)
-    except (duckdb.Error, adbc_driver_manager.Error) as error:
-        raise LoadFailed(table.name, one_line(error)) from error
+    only_here, deleted = None, 0
+    if cursor is None:
+        loaded, only_here = _take_everything(warehouse, snapshot, archive, table, columns)
+    else:
+        loaded = _take_difference(warehouse, snapshot, table, columns, cursor)
+        if unproved is not None:
+            deleted = _compare(warehouse, snapshot, table, columns)
+        elif has_lost_rows:
+            deleted = _delete_absent_keys(warehouse, snapshot, table, columns)
+    if unproved is not None:
+        save_incarnation(warehouse, table.name, unproved)
+    save_cursor(warehouse, table.name, snapshot)
     total = _count(warehouse, duckdb_query("count_rows").format(table=table.name))
     return TableLoad(table.name, loaded, deleted, total, time.perf_counter() - started, only_here=only_here)
 
@@ -253,5 +277,6 @@ def _run(warehouse: duckdb.DuckDBPyConnection, name: str, table: Table) -> int:
 
 def _count(warehouse: duckdb.DuckDBPyConnection, statement: str) -> int:
     """Run a statement; DuckDB answers a change with the number of rows, and other statements with none."""
-    row = warehouse.execute(statement).fetchone()
-    return int(row[0]) if row else 0
+    # all of it: an answer that is not read to its end stays in the way of the transaction's next statement
+    rows = warehouse.execute(statement).fetchall()
+    return int(rows[0][0]) if rows else 0

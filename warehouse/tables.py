@@ -12,11 +12,14 @@ class Table:
 
     Events and logs are append-only: a row never changes and is loaded once. State changes in place: the
     newest version of each `key` is kept. `key` is the primary key, but for the events' partition column.
+    Tables of one `group` stand side by side and are loaded in one transaction: a row that comes to the first has
+    taken the place of rows of the next.
     """
 
     name: str
     kind: Kind
     key: str
+    group: str = ""
 
 
 TABLES = (
@@ -27,7 +30,6 @@ TABLES = (
     Table("user_credit_logs", "log", "id"),
     Table("accounts", "state", "id"),
     Table("admin_settings", "state", "setting_key"),
-    Table("forgotten_visitors", "state", "id"),
     Table("organizations", "state", "id"),
     Table("subscriptions", "state", "id"),
     Table("tracking_live_sessions", "state", "session_id"),
@@ -35,5 +37,6 @@ TABLES = (
     Table("user_heartbeats", "state", "user_id"),
     Table("user_points", "state", "user_id"),
     Table("users", "state", "id"),
-    Table("visitor_sessions", "state", "id"),
+    Table("forgotten_visitors", "state", "id", group="visitors"),
+    Table("visitor_sessions", "state", "id", group="visitors"),
 )

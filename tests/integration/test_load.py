@@ -49,17 +49,17 @@ def by_name(loads: list[TableLoad]) -> dict[str, TableLoad]:
 
 def test_empty_database_loads_only_seeded_settings(database_url: str, warehouse_path: Path) -> None:
     counts = {name: table.total_row_count for name, table in by_name(load(database_url, warehouse_path)).items()}
-    assert counts.pop("admin_settings") == 5
+    assert counts.pop("admin_settings") == 6
     assert set(counts.values()) == {0}
 
 
 def test_second_load_takes_nothing_again(database: psycopg.Connection, database_url: str, warehouse_path: Path) -> None:
     database.execute(AN_EVENT)
     database.execute("INSERT INTO user_point_logs (user_id, action, points) VALUES (1, 'earn', 5)")
-    assert sum(table.loaded_row_count for table in load(database_url, warehouse_path)) == 7
+    assert sum(table.loaded_row_count for table in load(database_url, warehouse_path)) == 8
     again = load(database_url, warehouse_path)
     assert sum(table.loaded_row_count for table in again) == 0
-    assert sum(table.total_row_count for table in again) == 7
+    assert sum(table.total_row_count for table in again) == 8
 
 
 @pytest.mark.parametrize("full", [False, True])
@@ -196,7 +196,7 @@ def test_another_database_stops_until_full(
         load(empty_database_url, warehouse_path)
     loaded = by_name(load(empty_database_url, warehouse_path, full=True))
     assert loaded["tracking_events"].total_row_count == 0
-    assert by_name(load(empty_database_url, warehouse_path))["admin_settings"].total_row_count == 5
+    assert by_name(load(empty_database_url, warehouse_path))["admin_settings"].total_row_count == 6
 
 
 @pytest.mark.parametrize(
