@@ -8,6 +8,7 @@ file the worker notes how far the spool is good, so that a file that was cut tel
 import fcntl
 import os
 import secrets
+import time
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -19,6 +20,8 @@ SUFFIX = ".spool"
 # SQLite's own files beside the main one
 COMPANIONS = ("-wal", "-shm")
 DRAINER_LOCK = "drainer.lock"
+# its time of change: files that were made before it are to be let go of
+ASKED = "let-go"
 
 # `seq` of an entry is the number of records in the file up to its end, so that differences count records
 CREATE_TABLE = """
@@ -107,6 +110,23 @@ def read_end(spool: Path) -> End:
         return End(int(seq), is_final == b"1")
     except (FileNotFoundError, ValueError):
         return End()
+
+
+def ask_to_let_go(folder: Path) -> None:
+    """Ask the workers of this node to let go of the files that they have now, some of which would stay for an hour."""
+    path = folder / ASKED
+    path.touch(mode=0o600)
+    # the clock by which files are dated, where a disk's own may be some milliseconds late
+    now = time.time_ns()
+    os.utime(path, ns=(now, now))
+
+
+def asked_at_ns(folder: Path) -> int:
+    """Return when that was last asked, in nanoseconds since 1970; 0 where it never was."""
+    try:
+        return os.stat(folder / ASKED).st_mtime_ns
+    except FileNotFoundError:
+        return 0
 
 
 def checksum(seq: int, body: bytes) -> int:

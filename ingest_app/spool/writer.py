@@ -20,6 +20,7 @@ from ingest_app.spool.files import (
     CREATE_TABLE,
     SUFFIX,
     Part,
+    asked_at_ns,
     checksum,
     lock_path,
     new_name,
@@ -120,13 +121,14 @@ class Spool:
             raise SpoolFailed(str(error.strerror)) from error
 
     def retire_old_file(self) -> None:
-        """Move on from a file that has been open for long, so that drained records do not stay in it."""
+        """Move on from a file that has been open for long or is asked for: drained records shall not stay in it."""
+        asked_at = asked_at_ns(self.folder)
         if not self._writing.acquire(blocking=False):
             return  # the commit itself looks
         try:
             # what cannot be closed well is let go all the same: the drainer sees what it holds
             with suppress(sqlite3.Error, OSError):
-                if self._file and self._file.is_done():
+                if self._file and (self._file.is_done() or self._file.made_at_ns <= asked_at):
                     self._close_file()
         finally:
             self._writing.release()
@@ -212,6 +214,7 @@ class _SpoolFile:
             raise
         self._seq = self._size = 0
         self._made_at = time.monotonic()
+        self.made_at_ns = time.time_ns()
 
     def append(self, parts: Sequence[Part]) -> None:
         # one statement, one step: SQLite gives the interpreter up once a commit, and not for every row
