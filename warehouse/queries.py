@@ -50,6 +50,11 @@ def people_query(name: str) -> str:
     return _named_queries("people.sql")[name]
 
 
+def rewrite_query(name: str) -> str:
+    """Return a query about files that are written anew by its name in `sql/rewrite.sql`."""
+    return _named_queries("rewrite.sql")[name]
+
+
 def touched_query(name: str) -> str:
     """Return a query on `meta.touched` by its name in `sql/touched.sql`."""
     return _named_queries("touched.sql")[name]
