@@ -4,10 +4,12 @@ Each of these would make rows stay behind without a word, where a missing column
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import date
 
 from psycopg import sql
 
+from warehouse.archive.fingerprint import day_bounds
+from warehouse.archive.retention import partition_day
 from warehouse.archive.sealed_file import SealedFile
 from warehouse.cursors import Cursor
 from warehouse.errors import PartitionDetached, TableOfAnotherKind, XidNotKept
@@ -53,15 +55,17 @@ def require_no_detached_rows(snapshot: Snapshot, cursors: dict[str, Cursor], sea
     for parent, partition, is_pending in snapshot.fetch(
         filled_postgres_query("detached", names=sql.Literal(PARTITIONED))
     ):
-        first_at = datetime.strptime(partition[-8:], "%Y%m%d")  # noqa: DTZ007 (a day, not a moment)
+        day = partition_day(partition)
+        if day is None:
+            continue  # somebody's own table, of whatever name
         cursor = cursors.get(parent)
-        of_day = [file for file in sealed if file.table_name == parent and file.day == first_at.date()]
+        of_day = [file for file in sealed if file.table_name == parent and file.day == day]
         sealed_count = sum(file.row_count for file in of_day) if cursor is None else 0
         [(count,)] = snapshot.fetch(
             filled_postgres_query("row_count", query=sql.SQL(_not_loaded(snapshot, partition, cursor)))
         )
         if count > sealed_count:
-            raise PartitionDetached(parent, partition, _attach(parent, partition, first_at, is_pending))
+            raise PartitionDetached(parent, partition, _attach(parent, partition, day, is_pending))
 
 
 def _not_loaded(snapshot: Snapshot, partition: str, cursor: Cursor | None) -> str:
@@ -72,7 +76,7 @@ def _not_loaded(snapshot: Snapshot, partition: str, cursor: Cursor | None) -> st
     return filled_postgres_query("difference", columns=sql.SQL("1"), table=table, prev=prev, cur=cur)
 
 
-def _attach(parent: str, partition: str, first_at: datetime, is_pending: bool) -> str:
+def _attach(parent: str, partition: str, day: date, is_pending: bool) -> str:
     finalize = f"ALTER TABLE {parent} DETACH PARTITION {partition} FINALIZE; " if is_pending else ""
-    first, end = (f"'{at:%Y-%m-%d} 00:00:00+00'" for at in (first_at, first_at + timedelta(days=1)))
+    first, end = (f"'{moment}'" for moment in day_bounds(day).values())
     return f"{finalize}ALTER TABLE {parent} ATTACH PARTITION {partition} FOR VALUES FROM ({first}) TO ({end})"

@@ -6,6 +6,7 @@ it, compares once more and drops it. Where it differs by then it is attached aga
 """
 
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -30,6 +31,8 @@ from warehouse.cursors import read_cursors, require_same_history
 from warehouse.postgres import open_snapshot
 from warehouse.writer import POLL_SECONDS, writer_lock
 
+# so long may a refresh have to wait, with a day more
+TURN_SECONDS = 5.0
 NOTHING = Fingerprint(0, 0)
 
 
@@ -48,6 +51,7 @@ class Expiry:
     """What an expire did, or would do; `oldest_days` names, per table, the oldest day that Postgres has after it."""
 
     keep_days: int
+    today: date
     expired: list[ExpiredDay] = field(default_factory=list)
     stays: list[DayStays] = field(default_factory=list)
     oldest_days: dict[str, date] = field(default_factory=dict)
@@ -81,34 +85,48 @@ def expire(
 ) -> Expiry:
     """Let all days go that ended at least `archive_after_days` ago; with `dry_run` look at them as closely, no more.
 
-    A day that is not proved stays, with the reason, and the others go. The writer lock is held a day at a time, so that
-    a refresh need not wait for all of them, and waited for at most `wait_seconds` each time. Raises SettingUnusable,
-    WriterBusy, WarehouseBehindArchive, ManifestDiffers, OtherDatabase, OtherPast, PostgresUnreachable,
+    A day that is not proved stays, with the reason, and the others go. The writer lock is held for some seconds at a
+    time, so that a refresh need not wait for all days, and waited for at most `wait_seconds` each time. Raises
+    SettingUnusable, WriterBusy, WarehouseBehindArchive, ManifestDiffers, OtherDatabase, OtherPast, PostgresUnreachable,
     PostgresQueryFailed.
     """
     archive = open_archive(archive_address, warehouse_path)
     with open_session(database_url, "expire old days") as connection:
         fetch = fetcher(connection)
         keep_days, today = archive_after_days(fetch), today_of(fetch)
-        expiry = Expiry(keep_days)
-        held_up: set[str] = set()
-        for number, partition in enumerate(due(find_partitions(fetch), today, keep_days)):
-            if partition.table_name in held_up:
-                continue  # whoever holds one day of a table up holds them all up
-            # who waits for the lock looks that often
-            time.sleep(2 * POLL_SECONDS if number else 0)
+        expiry = Expiry(keep_days, today)
+        left = deque(due(find_partitions(fetch), today, keep_days))
+        while left:
             with _proving(database_url, warehouse_path, archive, wait_seconds) as warehouse:
-                try:
-                    if is_due(partition.day, today, keep_days):
-                        expiry.expired.append(_expire_day(connection, warehouse, archive, partition, dry_run))
-                    elif not dry_run:
-                        _put_back(connection, partition)
-                except DayStays as stays:
-                    expiry.stays.append(stays)
-                    if isinstance(stays, DayHeldUp):
-                        held_up.add(partition.table_name)
+                _take_turn(connection, warehouse, archive, left, expiry, dry_run)
+            # who waits for the lock looks that often
+            time.sleep(2 * POLL_SECONDS if left else 0)
         expiry.oldest_days = _oldest_days(find_partitions(fetch))
     return expiry
+
+
+def _take_turn(
+    connection: psycopg.Connection,
+    warehouse: duckdb.DuckDBPyConnection,
+    archive: Archive,
+    left: deque[Partition],
+    expiry: Expiry,
+    dry_run: bool,
+) -> None:
+    """Take days from those that are left for some seconds, and note what became of each."""
+    ends_at = time.monotonic() + TURN_SECONDS
+    while left and time.monotonic() < ends_at:
+        partition = left.popleft()
+        # whoever holds up one day of a table holds up them all
+        if any(isinstance(stays, DayHeldUp) and stays.table == partition.table_name for stays in expiry.stays):
+            continue
+        try:
+            if is_due(partition.day, expiry.today, expiry.keep_days):
+                expiry.expired.append(_expire_day(connection, warehouse, archive, partition, dry_run))
+            elif not dry_run:
+                _put_back(connection, partition)
+        except DayStays as stays:
+            expiry.stays.append(stays)
 
 
 @contextmanager
@@ -159,10 +177,8 @@ def prove(warehouse: duckdb.DuckDBPyConnection, archive: Archive, partition: Par
     columns = declared_columns()[partition.table_name]
     parts = [file for file in known_files(warehouse, partition.table_name) if file.day == partition.day]
     hot = hot_fingerprint(warehouse, partition.table_name, partition.day, columns)
-    if hot.row_count and parts:
-        raise _stays(
-            partition, f"{hot.row_count:,} rows that came late are not sealed yet (the next `seal` takes them)"
-        )
+    if hot.row_count:
+        raise _stays(partition, f"{hot.row_count:,} rows of it are not sealed yet (look at the job `seal`)")
     for part in parts:
         if fault := file_fault(archive, part):
             only = "this partition is the only whole copy of the day now"

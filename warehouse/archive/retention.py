@@ -19,6 +19,7 @@ Fetch = Callable[[str], Iterable[Sequence[Any]]]
 State = Literal["attached", "pending", "detached"]
 
 EVENT_TABLES = [table.name for table in TABLES if table.kind == "event"]
+_WHOLE_NUMBER = re.compile("[1-9][0-9]{0,8}")
 _DAY_AT_THE_END = re.compile(r"_p(\d{8})$")
 
 
@@ -32,10 +33,11 @@ class Retention:
     setting: str
     default_days: int
     least_days: int
+    most_days: int
     grace_days: int
 
 
-EVENTS = Retention("archive_after_days", default_days=90, least_days=30, grace_days=2)
+EVENTS = Retention("archive_after_days", default_days=90, least_days=30, most_days=36_500, grace_days=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +90,8 @@ def archive_after_days(fetch: Fetch, rule: Retention = EVENTS) -> int:
     if row is None:
         return rule.default_days
     [value] = row
-    if not value.isdecimal() or int(value) < rule.least_days:
-        raise SettingUnusable(rule.setting, value, f"a whole number from {rule.least_days} on")
+    if not _WHOLE_NUMBER.fullmatch(value) or not rule.least_days <= int(value) <= rule.most_days:
+        raise SettingUnusable(rule.setting, value, f"a whole number from {rule.least_days} to {rule.most_days}")
     return int(value)
 
 

@@ -9,6 +9,7 @@ import psycopg
 import pytest
 from sqlalchemy import make_url
 
+from tests.integration.archive.aging import Aged, age, copied
 from tests.integration.archive.sealing import DAY, OTHER_DAY, Home, days_ago, fill
 
 
@@ -34,6 +35,26 @@ def home(loaded: Home, tmp_path: Path) -> Home:
 def own_home(database_url: str, tmp_path: Path) -> Home:
     """One whose Postgres is this test's own."""
     return filled(Home(tmp_path / "home", database_url))
+
+
+@pytest.fixture(scope="session")
+def aged(server_url: str, template_database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aged]:
+    """Two sealed days that are old enough to leave Postgres, and two that are not: to copy from."""
+    name = f"aged_{uuid.uuid4().hex[:12]}"
+    url = make_url(server_url).set(database=name).render_as_string(hide_password=False)
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template_database}"')
+        home = Home(tmp_path_factory.mktemp("aged") / "home", url)
+        age(home)
+        yield Aged(home, name)
+        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
+def aged_home(aged: Aged, server_url: str, tmp_path: Path) -> Iterator[Home]:
+    """A copy, with a Postgres of this test's own."""
+    with copied(aged, server_url, tmp_path / "home") as home:
+        yield home
 
 
 def filled(home: Home) -> Home:
