@@ -8,8 +8,9 @@ import duckdb
 
 from warehouse.archive.errors import FilesNotNamed, ManifestDiffers
 from warehouse.archive.fingerprint import day_bounds
-from warehouse.archive.manifest import MANIFEST, add_file, complete_manifest, known_files, known_lines, read_manifest
-from warehouse.archive.sealed_file import SealedFile
+from warehouse.archive.leftovers import find_leftovers
+from warehouse.archive.manifest import MANIFEST, add_file, complete_manifest, known_files, known_lines, read_chain
+from warehouse.archive.sealed_file import SealedFile, from_line, live_files
 from warehouse.archive.sources import path_list, require_content, require_sealed_files, require_size
 from warehouse.archive.store import Archive
 from warehouse.connection import transaction
@@ -23,14 +24,14 @@ def adopt_sealed_files(warehouse: duckdb.DuckDBPyConnection, archive: Archive) -
 
     Raises SealedFileDamaged, ManifestDamaged, ManifestDiffers, FilesNotNamed, and then nothing has changed.
     """
-    known = known_files(warehouse)
-    found = read_manifest(archive)
-    if unnamed := archive.unnamed_parts([file.path for file in [*known, *found]]):
+    known = [from_line(line) for line in known_lines(warehouse)]
+    found = read_chain(archive)
+    if unnamed := _unnamed(archive, known, found):
         raise FilesNotNamed(archive.url(MANIFEST), unnamed)
     if len(found) > len(known):
         if found[: len(known)] != known:
             raise ManifestDiffers(archive.url(MANIFEST))
-        _adopt(warehouse, archive, found[len(known) :])
+        _adopt(warehouse, archive, found[len(known) :], {file.path for file in live_files(found)})
     complete_manifest(archive, known_lines(warehouse))
     require_sealed_files(warehouse, archive)
 
@@ -54,14 +55,27 @@ def delete_sealed_rows(warehouse: duckdb.DuckDBPyConnection, archive: Archive, t
     return deleted
 
 
-def _adopt(warehouse: duckdb.DuckDBPyConnection, archive: Archive, files: list[SealedFile]) -> None:
+def _unnamed(archive: Archive, known: list[SealedFile], found: list[SealedFile]) -> list[str]:
+    """Find the parts that are not live, but for what a killed rewrite left."""
+    unnamed = archive.unnamed_parts([file.path for file in [*live_files(known), *live_files(found)]])
+    if not unnamed:
+        return []
+    leftovers = find_leftovers(archive, max(known, found, key=len), archive.listing())
+    return [name for name in unnamed if name not in leftovers]
+
+
+def _adopt(
+    warehouse: duckdb.DuckDBPyConnection, archive: Archive, files: list[SealedFile], live_paths: set[str]
+) -> None:
+    """Take lines over; of one that is replaced there is no file."""
     listing = archive.listing()
-    listed = [require_size(archive, listing.get(file.path), file) for file in files]
-    for file in files:
+    live = [file for file in files if file.path in live_paths]
+    listed = {file.path: require_size(archive, listing.get(file.path), file) for file in live}
+    for file in live:
         require_content(archive, file)
     with transaction(warehouse):
-        for file, found in zip(files, listed, strict=True):
-            add_file(warehouse, file, found.modified_ns)
+        for file in files:
+            add_file(warehouse, file, listed[file.path].modified_ns if file.path in listed else 0)
         for table in TABLES:
             if table.kind == "event":
                 delete_sealed_rows(warehouse, archive, table.name)

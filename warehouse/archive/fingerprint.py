@@ -77,7 +77,8 @@ def event_ids_of(path: Path) -> list[str]:
 def file_fingerprint(path: Path, columns: Mapping[str, str]) -> tuple[Fingerprint, Bounds]:
     """Compute it over a file as polars reads it, one row group at a time; and the first and last times in it.
 
-    The times are ISO 8601: first and last `created_at`, first and last `received_at`. Raises polars' errors.
+    The times are ISO 8601: first and last `created_at`, first and last `received_at`; empty texts where there is no
+    row. Raises polars' errors.
     """
     found, spans = Fingerprint(0, 0), pl.DataFrame()
     frames = pl.scan_parquet(path)
@@ -91,6 +92,8 @@ def file_fingerprint(path: Path, columns: Mapping[str, str]) -> tuple[Fingerprin
             found += Fingerprint(*engine.execute(query).fetchall()[0])
             engine.unregister("frame")
             spans = pl.concat([spans, _span(frame)]) if len(spans) else _span(frame)
+    if not row_count:
+        return found, ("", "", "", "")
     first, last = spans.min().row(0), spans.max().row(0)
     return found, tuple(moment.isoformat() for moment in (first[0], last[1], first[2], last[3]))
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import duckdb
 
 from warehouse.archive.errors import ManifestDamaged, ManifestDiffers, WarehouseBehindArchive
-from warehouse.archive.sealed_file import NO_LINE_BEFORE, SealedFile, chained, from_line
+from warehouse.archive.sealed_file import NO_LINE_BEFORE, SealedFile, chained, from_line, live_files
 from warehouse.archive.store import Archive
 from warehouse.queries import archive_query
 
@@ -17,13 +17,13 @@ MANIFEST = "manifest.jsonl"
 
 
 def known_lines(warehouse: duckdb.DuckDBPyConnection) -> list[str]:
-    """Read the lines of all files that the warehouse knows, in the order of sealing."""
+    """Read all lines that the warehouse knows, also those that others replace, in the order of sealing."""
     return _lines(warehouse, "")
 
 
 def known_files(warehouse: duckdb.DuckDBPyConnection, table_name: str | None = None) -> list[SealedFile]:
-    """Read the files that the warehouse knows, of one table or of all, in the order of sealing."""
-    return [from_line(line) for line in _lines(warehouse, f"{table_name}/" if table_name else "")]
+    """Read the live files that the warehouse knows, of one table or of all, in the order of sealing."""
+    return live_files(from_line(line) for line in _lines(warehouse, f"{table_name}/" if table_name else ""))
 
 
 def last_hash(warehouse: duckdb.DuckDBPyConnection) -> str:
@@ -43,7 +43,12 @@ def manifest_lines(archive: Archive) -> list[str]:
 
 
 def read_manifest(archive: Archive) -> list[SealedFile]:
-    """Read the mirror and hold it to its own chain of hashes. Raises ManifestDamaged."""
+    """Read the live files off the mirror. Raises ManifestDamaged."""
+    return live_files(read_chain(archive))
+
+
+def read_chain(archive: Archive) -> list[SealedFile]:
+    """Read all lines of the mirror and hold it to its own chain of hashes. Raises ManifestDamaged."""
     files: list[SealedFile] = []
     try:
         files.extend(chained(manifest_lines(archive)))

@@ -1,13 +1,21 @@
-"""One sealed file as the manifest names it: a line of JSON that carries the hash of the line before. No disk here."""
+"""One sealed file as the manifest names it: a line of JSON that carries the hash of the line before. No disk here.
+
+A line may replace an earlier one: the file was written again without some of its rows. The earlier line stays, and
+with it the chain; its file is gone. The lines that no other replaces, and their files, are live.
+"""
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, MutableMapping
 from dataclasses import dataclass, fields
 from datetime import date
 from typing import Any
 
 NO_LINE_BEFORE = "0" * 64
+# left out of a line where they are empty, so that lines of before they were thought of keep their hash
+OPTIONAL = ("replaces", "reason")
+_VERSION = re.compile(r"(?:\.v(\d+))?\.parquet$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +35,8 @@ class SealedFile:
 
     `path` is relative to the archive folder. `digest` is the fingerprint's sum, a text because JSON's readers
     round numbers of that size; `columns` gives name and raw type of all columns in order. Times are ISO 8601 in
-    UTC. `source` names the Postgres that the rows came from.
+    UTC, and empty where there is no row. `source` names the Postgres that the rows came from. `replaces` is the hash
+    of the line whose file this one was made from, without some of its rows, and `reason` says why.
     """
 
     table_name: str
@@ -46,6 +55,8 @@ class SealedFile:
     source: str
     sealed_at: str
     previous_hash: str
+    replaces: str = ""
+    reason: str = ""
 
     @property
     def day(self) -> date:
@@ -58,6 +69,11 @@ class SealedFile:
         return Fingerprint(self.row_count, int(self.digest))
 
     @property
+    def next_path(self) -> str:
+        """The path of the file that replaces this one: `part-0.v1.parquet` after `part-0.parquet`, then `.v2`."""
+        return _VERSION.sub(lambda found: f".v{int(found[1] or 0) + 1}.parquet", self.path)
+
+    @property
     def hash(self) -> str:
         """What the next line carries as `previous_hash`."""
         return hashlib.sha256(_json(self._fields()).encode(errors="surrogateescape")).hexdigest()
@@ -67,7 +83,8 @@ class SealedFile:
         return _json({**self._fields(), "hash": self.hash})
 
     def _fields(self) -> dict[str, Any]:
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        stated = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in stated.items() if value or name not in OPTIONAL}
 
 
 def from_line(line: str) -> SealedFile:
@@ -89,14 +106,37 @@ def from_foreign_line(line: str) -> SealedFile:
 
 
 def chained(lines: Iterable[str]) -> Iterator[SealedFile]:
-    """Read lines one by one and hold each to the one before. Raises ValueError where the chain is broken."""
-    previous_hash = NO_LINE_BEFORE
+    """Read lines one by one and hold each to those before. Raises ValueError where the chain is broken."""
+    previous_hash, live = NO_LINE_BEFORE, dict[str, SealedFile]()
     for line in lines:
         entry = from_foreign_line(line)
         if entry.previous_hash != previous_hash:
             raise ValueError("the line before it is another than when it was written")
+        take(live, entry)
         previous_hash = entry.hash
         yield entry
+
+
+def take(live: MutableMapping[str, SealedFile], file: SealedFile) -> None:
+    """Let a line be live, by its hash, and the one that it replaces no more. Raises ValueError where it must not."""
+    if file.replaces:
+        replaced = live.pop(file.replaces, None)
+        if replaced is None:
+            raise ValueError("it replaces a line that is not before it, or is replaced already")
+        if _place(replaced) != _place(file):
+            raise ValueError("it replaces a line of another table, day or part")
+    live[file.hash] = file
+
+
+def live_files(files: Iterable[SealedFile]) -> list[SealedFile]:
+    """Leave out the lines that a later one replaces; of lines that are known to be good."""
+    files = list(files)
+    replaced = {file.replaces for file in files if file.replaces}
+    return [file for file in files if file.hash not in replaced] if replaced else files
+
+
+def _place(file: SealedFile) -> tuple[str, str, int]:
+    return file.table_name, file.received_date, file.part
 
 
 def _json(fields: dict[str, Any]) -> str:

@@ -11,8 +11,9 @@ import duckdb
 
 from warehouse.archive.errors import SealedFileDamaged
 from warehouse.archive.fingerprint import sha256_of
+from warehouse.archive.leftovers import remove_leftovers
 from warehouse.archive.manifest import complete_manifest, known_files, known_lines
-from warehouse.archive.sealed_file import SealedFile
+from warehouse.archive.sealed_file import SealedFile, from_line
 from warehouse.archive.store import Archive, Listed, open_archive
 from warehouse.columns import RAW_TYPES, declared_columns
 from warehouse.connection import literal, open_warehouse, transaction
@@ -49,7 +50,10 @@ def make_source_view(warehouse: duckdb.DuckDBPyConnection, archive: Archive, tab
 
 
 def require_sealed_files(warehouse: duckdb.DuckDBPyConnection, archive: Archive) -> None:
-    """Hold each file to its entry, by its content only where it was touched. Raises SealedFileDamaged."""
+    """Hold each live file to its entry, by its content only where it was touched; remove what a killed rewrite left.
+
+    The caller holds the writer lock and has completed the manifest. Raises SealedFileDamaged.
+    """
     modified_times = dict(warehouse.execute(archive_query("modified_times")).fetchall())
     files = known_files(warehouse)
     listing = archive.listing() if files else {}
@@ -58,6 +62,7 @@ def require_sealed_files(warehouse: duckdb.DuckDBPyConnection, archive: Archive)
         if listed.modified_ns != modified_times[file.path]:
             require_content(archive, file)
             warehouse.execute(archive_query("set_modified_time"), [listed.modified_ns, file.path])
+    remove_leftovers(archive, [from_line(line) for line in known_lines(warehouse)], listing)
 
 
 def require_size(archive: Archive, listed: Listed | None, file: SealedFile) -> Listed:

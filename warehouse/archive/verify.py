@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import polars as pl
 
 from warehouse.archive.fingerprint import file_fingerprint, sha256_of
+from warehouse.archive.leftovers import find_leftovers
 from warehouse.archive.manifest import MANIFEST, manifest_lines
-from warehouse.archive.sealed_file import NO_LINE_BEFORE, SealedFile, from_foreign_line
+from warehouse.archive.sealed_file import NO_LINE_BEFORE, SealedFile, from_foreign_line, live_files, take
 from warehouse.archive.sources import size_fault
 from warehouse.archive.store import Archive, Listed
 from warehouse.errors import one_line
@@ -19,6 +20,7 @@ RESTORE = "put it back from a backup"
 NOT_NAMED = (
     "do not delete it; if the next refresh does not name it, lines are lost: put back the manifest from a backup"
 )
+LEFT_OVER = "the next refresh removes it"
 
 
 @dataclass(frozen=True)
@@ -33,28 +35,31 @@ class Finding:
 
 
 def list_files(archive: Archive) -> list[tuple[SealedFile, str]]:
-    """Return each file that the manifest names with its state: `sealed`, or what is wrong with it at a glance."""
-    files = [file for file, _ in _lines(archive) if file is not None]
+    """Return each live file with its state: `sealed`, or what is wrong with it at a glance."""
+    files = live_files(_good_lines(archive))
     listing = archive.listing()
     return [(file, size_fault(listing.get(file.path), file) or "sealed") for file in files]
 
 
 def verify_files(archive: Archive) -> Iterator[Finding]:
-    """Yield a finding for each line that is wrong and for each file that a line names, as each is done."""
+    """Yield a finding for each line that is wrong and for each live file, as each is done."""
     lines = list(_lines(archive))
     listing = archive.listing()
-    for file, finding in lines:
-        if finding is not None:
-            yield finding
-        if file is not None:
-            yield _verified(archive, listing, file)
+    yield from (finding for _, finding in lines if finding is not None)
+    for file in live_files(file for file, _ in lines if file is not None):
+        yield _verified(archive, listing, file)
 
 
 def unnamed_files(archive: Archive) -> Iterator[Finding]:
-    """Yield a finding for each part that no line names; the caller sees to it that no seal is under way."""
-    named = [file.path for file, _ in _lines(archive) if file is not None]
-    for path in archive.unnamed_parts(named):
-        yield Finding(path, f"is in no line of {MANIFEST}", NOT_NAMED)
+    """Yield a finding for each part that is not live; the caller sees to it that no seal or rewrite is under way."""
+    lines = _good_lines(archive)
+    unnamed = archive.unnamed_parts(file.path for file in live_files(lines))
+    leftovers = find_leftovers(archive, lines, archive.listing()) if unnamed else []
+    for path in unnamed:
+        if path in leftovers:
+            yield Finding(path, "was left by a rewrite that was stopped", LEFT_OVER)
+        else:
+            yield Finding(path, f"is in no line of {MANIFEST}", NOT_NAMED)
 
 
 def file_fault(archive: Archive, file: SealedFile) -> str | None:
@@ -65,6 +70,7 @@ def file_fault(archive: Archive, file: SealedFile) -> str | None:
 def _lines(archive: Archive) -> Iterator[tuple[SealedFile | None, Finding | None]]:
     """Read line by line, on behind one that is wrong."""
     previous_hash: str | None = NO_LINE_BEFORE
+    live: dict[str, SealedFile] = {}
     for number, line in enumerate(manifest_lines(archive), start=1):
         subject = f"{MANIFEST}, line {number}"
         try:
@@ -73,14 +79,28 @@ def _lines(archive: Archive) -> Iterator[tuple[SealedFile | None, Finding | None
             previous_hash = None
             yield None, Finding(subject, str(error), RESTORE)
             continue
-        is_next = previous_hash in {None, file.previous_hash}
+        fault = None if previous_hash in {None, file.previous_hash} else "the line before it is another or is missing"
+        try:
+            take(live, file)
+        except ValueError as error:
+            fault = fault or str(error)
         previous_hash = file.hash
-        yield file, None if is_next else Finding(subject, "the line before it is another or is missing", RESTORE)
+        yield file, Finding(subject, fault, RESTORE) if fault else None
+
+
+def _good_lines(archive: Archive) -> list[SealedFile]:
+    return [file for file, _ in _lines(archive) if file is not None]
 
 
 def _verified(archive: Archive, listing: Mapping[str, Listed], file: SealedFile) -> Finding:
-    if fault := size_fault(listing.get(file.path), file) or _content_fault(archive, file):
-        return Finding(file.path, fault, RESTORE)
+    """Verify a file, or the one that has replaced it since the manifest was read."""
+    fault = size_fault(listing.get(file.path), file) or _content_fault(archive, file)
+    while fault:
+        later = [line for line in _good_lines(archive) if line.replaces == file.hash]
+        if not later:
+            return Finding(file.path, fault, RESTORE)
+        file = later[0]
+        fault = file_fault(archive, file)
     return Finding(file.path, row_count=file.row_count, byte_count=file.byte_count)
 
 
