@@ -21,7 +21,7 @@ KEEP_TICKS_DAYS = 14
 LONGEST_RUN_SECONDS = 60 * 60
 
 
-def dagster_environment(home: Path, database_url: str) -> dict[str, str]:
+def dagster_environment(home: Path, database_url: str, archive_address: str | None = None) -> dict[str, str]:
     """Write `home`/dagster/dagster.yaml, make Dagster's schema, and return the variables its processes need.
 
     `database_url` is a libpq URL of the database that holds the events: Dagster keeps its runs there too, in a
@@ -38,6 +38,7 @@ def dagster_environment(home: Path, database_url: str) -> dict[str, str]:
     return {
         "FOOTFALL_HOME": str(home.absolute()),
         "DATABASE_URL": database_url,
+        "FOOTFALL_ARCHIVE": archive_address or "",
         "DAGSTER_HOME": str(folder),
         DAGSTER_DATABASE_URL: storage_url(database_url),
     }

@@ -91,7 +91,7 @@ def running_stack(settings: Settings, stop: threading.Event) -> Iterator[Stack]:
         _require_ports(settings)
         with open_database(settings) as database_url:
             _migrate(database_url)
-            dagster = dagster_environment(settings.home, database_url)
+            dagster = dagster_environment(settings.home, database_url, settings.archive_address)
             fail_orphaned_runs(dagster)
             children = _children(settings, dagster)
             watcher = threading.Thread(target=_watch, args=(settings, children, stop), name="watch children")

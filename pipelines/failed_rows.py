@@ -7,13 +7,16 @@ from pathlib import Path
 import duckdb
 
 from pipelines.dbt_project import FailedRow, NodeResult
+from warehouse.archive.store import open_archive
 from warehouse.connection import open_warehouse
 
 SHOWN_ROWS = 5
 LONGEST_VALUE = 100
 
 
-def with_failed_rows(warehouse_path: Path, results: Sequence[NodeResult]) -> list[NodeResult]:
+def with_failed_rows(
+    warehouse_path: Path, results: Sequence[NodeResult], archive_address: str | None = None
+) -> list[NodeResult]:
     """Return the results, those of tests that found rows with the first of them, also in the message.
 
     The caller has held the writer's lock since the tests ran: the rows are still those that they saw.
@@ -21,6 +24,7 @@ def with_failed_rows(warehouse_path: Path, results: Sequence[NodeResult]) -> lis
     if not any(result.failure_count for result in results):
         return list(results)
     with open_warehouse(warehouse_path) as warehouse:
+        open_archive(archive_address, warehouse_path).attach(warehouse)
         return [_with_rows(warehouse, result) if result.failure_count else result for result in results]
 
 

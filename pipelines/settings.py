@@ -41,8 +41,11 @@ class Settings(BaseSettings):
     @property
     def environment(self) -> dict[str, str]:
         """The same settings as an environment, for what reads nothing else: dbt's profile, child processes."""
-        given = {"FOOTFALL_HOME": str(self.footfall_home), "DATABASE_URL": self.database_url}
-        return {**given, "FOOTFALL_ARCHIVE": self.footfall_archive} if self.footfall_archive else given
+        return {
+            "FOOTFALL_HOME": str(self.footfall_home),
+            "DATABASE_URL": self.database_url,
+            "FOOTFALL_ARCHIVE": self.footfall_archive or "",
+        }
 
     @property
     def warehouse_path(self) -> Path:

@@ -44,7 +44,7 @@ def run_refresh(settings: "Settings", database_url: str, *, full: bool = False) 
     engine.dispose()
     from pipelines.refresh import refresh_now
 
-    return refresh_now(dagster_environment(settings.home, database_url), full=full)
+    return refresh_now(dagster_environment(settings.home, database_url, settings.archive_address), full=full)
 
 
 def print_moved(summary: "RefreshSummary") -> None:

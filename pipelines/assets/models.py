@@ -8,7 +8,6 @@ published. The models are in `transforms/`, how dbt runs is in `pipelines.dbt_pr
 from collections.abc import Iterator, Mapping, Sequence
 from graphlib import TopologicalSorter
 from importlib.metadata import version
-from pathlib import Path
 
 import dagster as dg
 
@@ -18,6 +17,7 @@ from pipelines.failed_rows import with_failed_rows
 from pipelines.settings import Settings
 from pipelines.translator import UNIQUE_ID, model_specs
 from warehouse.archive.sources import prepare_sources
+from warehouse.archive.store import open_archive
 from warehouse.builds import begin_build, finish_build, require_loads
 from warehouse.connection import open_warehouse, quoted
 from warehouse.observed import take_over_observed
@@ -55,11 +55,12 @@ def models_asset(project: ParsedProject) -> dg.AssetsDefinition:
                 models=project.relations(),
                 full=config.full,
             )
-            results = with_failed_rows(settings.warehouse_path, build(project, settings.dbt_folder, touched))
+            results = build(project, settings.dbt_folder, touched)
+            results = with_failed_rows(settings.warehouse_path, results, settings.archive_address)
             if not any(result.is_failed for result in results):
                 finish_build(settings.warehouse_path, build_id(context.run))
             built = [result for result in results if result.unique_id in models and result.is_done]
-            row_counts = _count_rows(settings.warehouse_path, built)
+            row_counts = _count_rows(settings, built)
         left_out = {*models, *checks} - {result.unique_id for result in results}
         materializations = {
             **{unique_id: _unchanged(models[unique_id]) for unique_id in left_out & models.keys()},
@@ -84,8 +85,10 @@ def build_id(run: dg.DagsterRun) -> str:
     return run.root_run_id or run.run_id
 
 
-def _count_rows(warehouse_path: Path, built: Sequence[NodeResult]) -> list[int]:
-    with open_warehouse(warehouse_path) as connection:
+def _count_rows(settings: Settings, built: Sequence[NodeResult]) -> list[int]:
+    with open_warehouse(settings.warehouse_path) as connection:
+        # views are among them
+        open_archive(settings.archive_address, settings.warehouse_path).attach(connection)
         relations = [f"{quoted(result.schema_name)}.{quoted(result.name)}" for result in built]
         return [connection.sql(f"FROM {relation} SELECT count(*)").fetchall()[0][0] for relation in relations]
 

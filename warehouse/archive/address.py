@@ -1,8 +1,35 @@
-"""What an archive's address may be, for those who only read settings: no archive is opened here."""
+"""What an archive's address may be. No archive is opened here: those who only read settings ask as well."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
+
+from warehouse.archive.errors import ArchiveAddressWrong
 
 S3 = "s3://"
+# of what pyarrow reads from such an address, all but credentials and what makes or removes buckets
+S3_OPTIONS = frozenset({"endpoint_override", "region", "scheme"})
+SCHEMES = ("http", "https")
+
+
+@dataclass(frozen=True, slots=True)
+class S3Address:
+    """A bucket, the prefix of all keys (it may be empty), and how the bucket is reached."""
+
+    bucket: str
+    prefix: str
+    options: Mapping[str, str]
+
+    @property
+    def root(self) -> str:
+        """What stands before `/` and a file's name in S3's own words: bucket and prefix."""
+        return f"{self.bucket}/{self.prefix}" if self.prefix else self.bucket
+
+    def __str__(self) -> str:
+        """Say it in a message."""
+        endpoint = self.options.get("endpoint_override")
+        return f"{S3}{self.root}" + (f" at {endpoint}" if endpoint else "")
 
 
 def is_s3(address: str | None) -> bool:
@@ -15,3 +42,19 @@ def absolute_address(address: str | None) -> str | None:
     if not address or is_s3(address):
         return address or None
     return str(Path(address).expanduser().absolute())
+
+
+def read_s3_address(address: str) -> S3Address:
+    """Read `s3://bucket/prefix?option=value`. Raises ArchiveAddressWrong, which repeats no value."""
+    parts = urlsplit(address)
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    if "@" in parts.netloc or "@" in options.get("endpoint_override", ""):
+        # else they would be in the environment of every process, and in what lists processes
+        raise ArchiveAddressWrong("has credentials in it: name them in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
+    if unknown := sorted(options.keys() - S3_OPTIONS):
+        raise ArchiveAddressWrong(f"has the option {unknown[0]}: there are {', '.join(sorted(S3_OPTIONS))}")
+    if not parts.netloc:
+        raise ArchiveAddressWrong("names no bucket: it is s3://bucket/prefix")
+    if options.get("scheme", "https") not in SCHEMES:
+        raise ArchiveAddressWrong("has another scheme than http and https")
+    return S3Address(parts.netloc, parts.path.strip("/"), options)

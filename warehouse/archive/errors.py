@@ -10,6 +10,27 @@ class ArchiveError(WarehouseError):
     """Something is wrong in the archive."""
 
 
+class ArchiveAddressWrong(ArchiveError):
+    """FOOTFALL_ARCHIVE {fault}"""
+
+    def __init__(self, fault: str) -> None:
+        self.fault = fault
+
+
+class BucketMissing(ArchiveError):
+    """there is no bucket for the archive {address}: make it, or put FOOTFALL_ARCHIVE right"""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+
+
+class ArchiveUnusable(ArchiveError):
+    """the archive {address} does not {purpose}: {reason} ({advice})"""
+
+    def __init__(self, address: str, purpose: str, reason: str, advice: str) -> None:
+        self.address, self.purpose, self.reason, self.advice = address, purpose, reason, advice
+
+
 class DayDiffers(ArchiveError):
     """{table} of {day} is not sealed and nothing is deleted: {found} ({advice})"""
 
@@ -29,6 +50,20 @@ class SealFailed(ArchiveError):
 
     def __init__(self, table: str, day: date, reason: str) -> None:
         self.table, self.day, self.reason = table, day, reason
+
+
+class RewriteFailed(ArchiveError):
+    """{path} was not rewritten and is as it was, files before it are done (run it again): {reason}"""
+
+    def __init__(self, path: str, reason: str) -> None:
+        self.path, self.reason = path, reason
+
+
+class LooseFilesStay(ArchiveError):
+    """{count} files that no line of the manifest names could not be searched and are as they were: {reasons} (mend them or move them out of the archive, then run it again)"""  # noqa: E501
+
+    def __init__(self, reasons: Sequence[RewriteFailed]) -> None:
+        self.count, self.reasons = len(reasons), "; ".join(f"{one.path}: {one.reason}" for one in reasons)
 
 
 class SealedFileDamaged(ArchiveError):

@@ -15,6 +15,8 @@ from pathlib import Path, PurePosixPath
 
 import duckdb
 
+from warehouse.archive.address import absolute_address, is_s3, read_s3_address
+
 NOT_IN_PLACE_YET = ".new"
 PARTS = "part-*.parquet"
 
@@ -171,10 +173,17 @@ class FolderArchive(Archive):
 
 
 def open_archive(address: str | None, warehouse_path: Path) -> Archive:
-    """Return the archive at `address`; by default the folder `archive` of the home that holds the warehouse."""
-    if address:
-        return FolderArchive(Path(address).expanduser().absolute())
-    return FolderArchive(warehouse_path.absolute().parent.parent / "archive")
+    """Return the archive at `address`; by default the folder `archive` of the home that holds the warehouse.
+
+    Raises ArchiveAddressWrong. It makes nothing and asks nothing.
+    """
+    home = warehouse_path.absolute().parent.parent
+    if address and is_s3(address):
+        # only then: pyarrow's filesystems take half a second to load
+        from warehouse.archive.s3 import S3Archive
+
+        return S3Archive(read_s3_address(address), home / "archive-staging")
+    return FolderArchive(Path(absolute_address(address) or home / "archive"))
 
 
 def part_name(table_name: str, received_date: str, part: int) -> str:
