@@ -4,7 +4,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from pipelines.assets.archive import sealed_days
+from pipelines.assets.archive import expired_days, nothing_is_overdue, sealed_days
 from pipelines.assets.load import load_asset
 from pipelines.assets.models import models_asset
 from pipelines.assets.postgres import postgres_assets
@@ -41,10 +41,12 @@ def build_defs(settings: Settings, transforms: Path = TRANSFORMS) -> dg.Definiti
             models,
             publish_asset(sorted(marts)),
             sealed_days,
+            expired_days,
             expired_live_sessions,
             event_partitions,
             forgotten_runs,
         ],
+        asset_checks=[nothing_is_overdue],
         jobs=JOBS,
         schedules=SCHEDULES,
         resources={"settings": settings},

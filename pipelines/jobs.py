@@ -15,7 +15,9 @@ _UNFINISHED = [
     dg.DagsterRunStatus.STARTING,
     dg.DagsterRunStatus.STARTED,
 ]
-_THE_PATH = dg.AssetSelection.all() - dg.AssetSelection.groups(retention.GROUP, archive.GROUP)
+_THE_PATH = (
+    dg.AssetSelection.all() - dg.AssetSelection.groups(retention.GROUP, archive.GROUP)
+) | dg.AssetSelection.checks(archive.nothing_is_overdue)
 
 
 def refresh_config(*, full: bool = False, compare_keys: bool = False) -> dict[str, Any]:
@@ -50,6 +52,15 @@ seal = dg.define_asset_job(
     description="Turns closed days into Parquet files, proves each against Postgres, and tells how much that was.",
 )
 
+expire = dg.define_asset_job(
+    "expire",
+    selection=[archive.EXPIRED_DAYS],
+    description=(
+        "Lets days older than `archive_after_days` leave Postgres, each proved to be in the archive; with `dry_run` in "
+        "its config it only says which."
+    ),
+)
+
 cleanup_live_sessions = dg.define_asset_job(
     "cleanup_live_sessions",
     selection=[retention.expired_live_sessions],
@@ -68,7 +79,7 @@ forget_runs = dg.define_asset_job(
     description="Forgets finished runs that are too old to look back on, so that Dagster's tables stay small.",
 )
 
-JOBS = (refresh, compare_keys, seal, cleanup_live_sessions, make_partitions, forget_runs)
+JOBS = (refresh, compare_keys, seal, expire, cleanup_live_sessions, make_partitions, forget_runs)
 
 
 def _schedule(job: "dg.UnresolvedAssetJobDefinition", cron: str, description: str) -> dg.ScheduleDefinition:
@@ -106,6 +117,7 @@ SCHEDULES = (
     _schedule(
         seal, "37 0 * * *", "Each day at 00:37 UTC, when the day before is closed unless a transaction is still open."
     ),
+    _schedule(expire, "7 1 * * *", "Each day at 01:07 UTC, after the seal: what is old enough leaves Postgres."),
     _schedule(cleanup_live_sessions, _EVERY_FIVE_MINUTES, "Every five minutes: who left is soon not counted."),
     _schedule(make_partitions, "7 0 * * *", "Each day at 00:07 UTC, two weeks ahead."),
     _schedule(forget_runs, "37 3 * * *", "Each night at 03:37 UTC."),

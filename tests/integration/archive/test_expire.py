@@ -17,6 +17,7 @@ from tests.integration.archive.aging import (
 from tests.integration.archive.sealing import DAY, PARTITION, Home, days_ago, part
 from tests.integration.archive.test_seal import flip_a_byte
 from warehouse.archive import expire
+from warehouse.archive.detach import detach
 from warehouse.archive.retention import Partition
 from warehouse.errors import OtherDatabase, SettingUnusable
 from warehouse.partitions import make_event_partitions
@@ -130,10 +131,8 @@ def test_warehouse_of_another_postgres_lets_no_day_go(aged_home: Home, aged: agi
 
 
 def test_row_that_comes_before_the_drop_brings_the_day_back(aged_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    detach_it = expire.detach
-
     def detach_and_insert(connection: psycopg.Connection, leaving: Partition) -> None:
-        detach_it(connection, leaving)
+        detach(connection, leaving)
         if leaving.name == partition(OLD):
             columns = "id, user_type, app_name, event_type, event_name, received_at"
             values = f"999, 'guest', 'DViz', 'visit', 'late', '{OLD} 12:00Z'"
