@@ -7,9 +7,19 @@ sessions as (
     select
         {{ local_date('first_seen_at') }} as first_date,
         {{ local_date('last_seen_at') }} as last_date,
+        1 as session_count,
         -- a session that was seen once has one visit, not two
         case when last_seen_at <> first_seen_at then 1 else 0 end as later_count
     from {{ source('raw', 'visitor_sessions') }}
+
+    union all
+
+    select
+        {{ local_date('first_seen_at') }} as first_date,
+        {{ local_date('last_seen_at') }} as last_date,
+        visitor_count as session_count,
+        case when last_seen_at <> first_seen_at then visitor_count else 0 end as later_count
+    from {{ source('raw', 'forgotten_visitors') }}
 
 ),
 
@@ -17,7 +27,7 @@ known_visits as (
 
     select
         first_date as visit_date,
-        1 as first_count,
+        session_count as first_count,
         0 as later_count
     from sessions
 
@@ -28,7 +38,7 @@ known_visits as (
         0 as first_count,
         later_count
     from sessions
-    where later_count = 1
+    where later_count > 0
 
 ),
 

@@ -24,6 +24,12 @@ visitor_sessions as (
 
 ),
 
+forgotten_visitors as (
+
+    select * from {{ ref('stg_forgotten_visitors') }}
+
+),
+
 live_window as (
 
     select * from {{ ref('int_live_window') }}
@@ -59,10 +65,18 @@ subscription_counts as (
 
 ),
 
+forgotten as (
+
+    -- their last visit is months ago: none of them is of now or of today
+    select coalesce(cast(sum(visitor_count) as bigint), 0) as forgotten_count
+    from forgotten_visitors
+
+),
+
 visitors as (
 
     select
-        count(*) as total_visitors,
+        count(*) as known_count,
         count(*) filter (where visitor_sessions.last_seen_at > live_window.live_since_at) as visitors_now,
         count(*) filter (
             where {{ local_date('visitor_sessions.last_seen_at') }} >= {{ local_date(as_of()) }}
@@ -82,7 +96,7 @@ final as (
         subscription_counts.active_subscriptions,
         subscription_counts.expired_subscriptions,
         subscription_counts.cancelled_subscriptions,
-        visitors.total_visitors,
+        visitors.known_count + forgotten.forgotten_count as total_visitors,
         visitors.visitors_now,
         visitors.visitors_today,
         {{ as_of() }} as refreshed_at
@@ -90,6 +104,7 @@ final as (
     cross join active_users
     cross join subscription_counts
     cross join visitors
+    cross join forgotten
 
 )
 

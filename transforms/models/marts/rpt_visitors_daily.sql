@@ -6,12 +6,37 @@ visitor_sessions as (
 
 ),
 
+forgotten_visitors as (
+
+    select * from {{ ref('stg_forgotten_visitors') }}
+
+),
+
+visitors as (
+
+    select
+        first_seen_at,
+        last_seen_at,
+        1 as visitor_count
+    from visitor_sessions
+
+    union all
+
+    select
+        first_seen_at,
+        last_seen_at,
+        visitor_count
+    from forgotten_visitors
+
+),
+
 days as (
 
     select
         {{ local_date('first_seen_at') }} as first_date,
-        {{ local_date('last_seen_at') }} as last_date
-    from visitor_sessions
+        {{ local_date('last_seen_at') }} as last_date,
+        visitor_count
+    from visitors
 
 ),
 
@@ -19,7 +44,8 @@ visits as (
 
     select
         first_date as visit_date,
-        true as is_first
+        visitor_count,
+        visitor_count as new_visitor_count
     from days
 
     union all
@@ -27,7 +53,8 @@ visits as (
     -- a session that came and went on one day is counted above
     select
         last_date as visit_date,
-        false as is_first
+        visitor_count,
+        0 as new_visitor_count
     from days
     where last_date <> first_date
 
@@ -37,8 +64,8 @@ final as (
 
     select
         visit_date,
-        count(*) as visitor_count,
-        count(*) filter (where is_first) as new_visitor_count
+        cast(sum(visitor_count) as bigint) as visitor_count,
+        cast(sum(new_visitor_count) as bigint) as new_visitor_count
     from visits
     group by visit_date
 
