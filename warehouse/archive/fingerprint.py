@@ -6,7 +6,7 @@ Whoever changes anything here changes the digests of all files that are sealed a
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 from uuid import UUID
@@ -81,6 +81,21 @@ def file_fingerprint(path: Path, columns: Mapping[str, str]) -> tuple[Fingerprin
     row. Raises polars' errors.
     """
     found, spans = Fingerprint(0, 0), pl.DataFrame()
+    for frame, fingerprint in _frames(path, columns):
+        found += fingerprint
+        spans = pl.concat([spans, _span(frame)]) if len(spans) else _span(frame)
+    if not found.row_count:
+        return found, ("", "", "", "")
+    first, last = spans.min().row(0), spans.max().row(0)
+    return found, tuple(moment.isoformat() for moment in (first[0], last[1], first[2], last[3]))
+
+
+def rows_fingerprint(path: Path, columns: Mapping[str, str]) -> Fingerprint:
+    """Compute it likewise over a file of any table. Raises polars' errors."""
+    return sum((fingerprint for _, fingerprint in _frames(path, columns)), Fingerprint(0, 0))
+
+
+def _frames(path: Path, columns: Mapping[str, str]) -> Iterator[tuple[pl.DataFrame, Fingerprint]]:
     frames = pl.scan_parquet(path)
     row_count = frames.select(pl.len()).collect().item()
     query = archive_query("frame_fingerprint").format(text=duckdb_text(columns))
@@ -89,13 +104,8 @@ def file_fingerprint(path: Path, columns: Mapping[str, str]) -> tuple[Fingerprin
         for offset in range(0, row_count, ROW_GROUP_ROWS):
             frame = frames.slice(offset, ROW_GROUP_ROWS).collect()
             engine.register("frame", frame.to_arrow())
-            found += Fingerprint(*engine.execute(query).fetchall()[0])
+            yield frame, Fingerprint(*engine.execute(query).fetchall()[0])
             engine.unregister("frame")
-            spans = pl.concat([spans, _span(frame)]) if len(spans) else _span(frame)
-    if not row_count:
-        return found, ("", "", "", "")
-    first, last = spans.min().row(0), spans.max().row(0)
-    return found, tuple(moment.isoformat() for moment in (first[0], last[1], first[2], last[3]))
 
 
 def _any_of(event_ids: Sequence[str]) -> sql.Composed:

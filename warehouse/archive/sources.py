@@ -42,8 +42,8 @@ def make_source_view(warehouse: duckdb.DuckDBPyConnection, archive: Archive, tab
     """Make the view of one table, in the caller's transaction."""
     columns = declared_columns()[table_name]
     parts = [archive_query("source_view").format(table=table_name, columns=", ".join(columns))]
-    for stored, files in _by_columns(known_files(warehouse, table_name)):
-        items = ", ".join(_read_item(column, kind, stored) for column, kind in columns.items())
+    for stored, files in by_columns(known_files(warehouse, table_name)):
+        items = ", ".join(read_item(column, kind, stored) for column, kind in columns.items())
         parts.append(archive_query("source_view_files").format(columns=items, paths=path_list(archive, files)))
     warehouse.execute("CREATE SCHEMA IF NOT EXISTS sources")
     warehouse.execute("\n".join(parts))
@@ -91,7 +91,7 @@ def path_list(archive: Archive, files: Iterable[SealedFile]) -> str:
     return "[" + ", ".join(literal(archive.url(file.path)) for file in files) + "]"
 
 
-def _by_columns(files: Iterable[SealedFile]) -> Iterator[tuple[Mapping[str, str], Iterator[SealedFile]]]:
+def by_columns(files: Iterable[SealedFile]) -> Iterator[tuple[Mapping[str, str], Iterator[SealedFile]]]:
     """Put together files that were sealed with the same columns: an older footfall had others."""
     by_columns = groupby(sorted(files, key=_stored), key=_stored)
     return ((dict(stored), group) for stored, group in by_columns)
@@ -101,7 +101,8 @@ def _stored(file: SealedFile) -> tuple[tuple[str, str], ...]:
     return tuple(file.columns.items())
 
 
-def _read_item(column: str, kind: str, stored: Mapping[str, str]) -> str:
+def read_item(column: str, kind: str, stored: Mapping[str, str]) -> str:
+    """Write one item of the SELECT on files with these columns that gives what the models read."""
     if column not in stored:
         return f"NULL::{kind} AS {column}"
     # files keep a uuid as its sixteen bytes

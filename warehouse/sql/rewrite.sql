@@ -51,4 +51,4 @@ FROM (
 
 -- columns_of --
 -- Which columns has a file?
-SELECT column_name FROM (DESCRIBE FROM read_parquet({path}, hive_partitioning = false))
+SELECT column_name, column_type FROM (DESCRIBE FROM read_parquet({path}, hive_partitioning = false))
