@@ -12,6 +12,8 @@ from footfall.commands import (
     archive,
     demo,
     doctor,
+    erase,
+    export,
     importing,
     keys,
     migrate,
@@ -40,6 +42,8 @@ app.command("migrate")(migrate.migrate)
 app.command("doctor")(doctor.doctor)
 app.command("refresh")(refresh.refresh)
 app.command("query")(query.query)
+app.command("erase")(erase.erase)
+app.command("export")(export.export)
 app.add_typer(keys.app, name="keys")
 app.add_typer(settings.app, name="settings")
 app.add_typer(rules.app, name="rules")

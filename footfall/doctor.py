@@ -14,7 +14,15 @@ from footfall.ledger import differences
 from footfall.settings import Settings
 from ingest_app.admin_settings import RULES, read_settings
 from ingest_app.migrate import PARTITION_DAYS_AHEAD
-from ingest_app.schema import EVENT_TABLES, STATE_TABLES, metadata, rejected_records, user_credits, user_points
+from ingest_app.schema import (
+    EVENT_TABLES,
+    STATE_TABLES,
+    erasures,
+    metadata,
+    rejected_records,
+    user_credits,
+    user_points,
+)
 from ingest_app.spool.reader import read_backlog
 from warehouse.held_back import held_back
 
@@ -59,6 +67,7 @@ def health(connection: Connection, settings: Settings) -> Iterator[Finding]:
     yield _spool(settings.home / "spool")
     yield _rejected(connection)
     yield _open_transactions(connection)
+    yield _erasures(connection)
     yield _warehouse(settings.published_path)
     yield _disk(settings.home)
 
@@ -255,6 +264,19 @@ def _open_transactions(connection: Connection) -> Finding:
     ]
     advice = "end it: `SELECT pg_terminate_backend(PID)`, or COMMIT or ROLLBACK PREPARED where it is prepared"
     return Finding("open transactions", not late, "; ".join(late) or "no row waits for long", advice)
+
+
+def _erasures(connection: Connection) -> Finding:
+    """Look for persons whose erasure was begun and not ended: loads wait for it until all rows are removed."""
+    c = erasures.c
+    query = select(c.subject_kind, c.subject, c.removed_at).where(c.finished_at.is_(None)).order_by(c.id)
+    unfinished = connection.execute(query).all()
+    state = {True: "holds up every load", False: "is not proved"}
+    found = "; ".join(
+        f"the erasure of {one.subject_kind} {one.subject} {state[one.removed_at is None]}" for one in unfinished
+    )
+    advice = " and ".join(f"`footfall erase --{one.subject_kind} {one.subject}`" for one in unfinished)
+    return Finding("erasures", not unfinished, found or "each that was begun is finished", f"run {advice}")
 
 
 def _warehouse(published_path: Path) -> Finding:

@@ -33,6 +33,7 @@ from warehouse.cursors import Cursor, read_cursors, require_same_history, save_c
 from warehouse.errors import LoadFailed, one_line
 from warehouse.held_back import OpenTransaction, held_back
 from warehouse.only_here import OnlyHere, keep_before, save_only_here
+from warehouse.people.erasures import require_no_unfinished
 from warehouse.pieces import difference, everything, keys
 from warehouse.postgres import Snapshot, open_snapshot
 from warehouse.queries import duckdb_query, raw_tables_ddl
@@ -120,6 +121,7 @@ def _require_fit(
         require_current_file(declared, raw_columns(warehouse), warehouse_path)
         cursors = read_cursors(warehouse)
         require_same_history(cursors, snapshot)
+    require_no_unfinished(snapshot.fetch)
     require_stamped(snapshot)
     require_no_future_rows(snapshot, [table.name for table in TABLES])
     return cursors

@@ -23,9 +23,10 @@ Question = Callable[[str, Any], bool]
 
 @dataclass(frozen=True, slots=True)
 class SpooledRecord:
-    """A record in a spool."""
+    """A record in a spool; `seq` is that of its entry, which a drainer takes whole."""
 
     file: str
+    seq: int
     kind: str
     row: Any
 
@@ -65,4 +66,4 @@ def _matching(path: Path, entry: Entry, question: Question) -> Iterator[SpooledR
     for part in unpack(entry.body):
         for row in json.loads(part.rows):
             if question(part.kind, row):
-                yield SpooledRecord(path.name, part.kind, row)
+                yield SpooledRecord(path.name, entry.seq, part.kind, row)

@@ -1,4 +1,4 @@
-"""The table `erasures`: who is being erased, under which pseudonym, and what was done. No row of a person is touched here.
+"""The table `erasures`: who is being erased, under which pseudonym, and what was done. A person's rows are elsewhere.
 
 An erasure is begun (loads and seals wait), has removed all (they may go on), and is finished, once a search of every
 store has found nothing; from then on nothing says who it was.
@@ -21,6 +21,8 @@ from warehouse.queries import people_query
 
 # below what anybody would choose by hand; no app can name a user below zero
 LEAST_PSEUDONYM = 2**40
+# what the certificate keeps while it is under way: rows about to go, and tables to vacuum
+PENDING, CHANGED = "pending", "changed"
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ def open_erasure(connection: psycopg.Connection, subject: Subject) -> tuple[Eras
 
 
 def begin(connection: psycopg.Connection, subject: Subject, person: Person, reason: str, actor: str) -> Erasure:
-    """Write down that it begins, or begins again, with what is known of the person; from now on no load comes between."""
+    """Write down that it begins, or begins again, with what is known of the person; from now on loads wait for it."""
     if found := open_erasure(connection, subject):
         erasure, _ = found
         person = joined(erasure.person, person)
@@ -79,9 +81,8 @@ def begin(connection: psycopg.Connection, subject: Subject, person: Person, reas
         return Erasure(erasure.id, erasure.pseudonym, erasure.reason, person, erasure.certificate)
     pseudonym = -LEAST_PSEUDONYM - secrets.randbelow(2**62)
     values = [subject.kind, subject.id, pseudonym, reason, actor, Jsonb(person.as_json())]
-    made = connection.execute(people_query("postgres_insert_erasure").encode(), values).fetchone()
-    assert made is not None
-    return Erasure(made[0], pseudonym, reason, person, {})
+    [(number,)] = connection.execute(people_query("postgres_insert_erasure").encode(), values).fetchall()
+    return Erasure(number, pseudonym, reason, person, {})
 
 
 def note(connection: psycopg.Connection, erasure: Erasure, store: str, counts: dict[str, Any]) -> None:
@@ -91,6 +92,24 @@ def note(connection: psycopg.Connection, erasure: Erasure, store: str, counts: d
         kept[name] = kept.get(name, 0) + count if isinstance(count, int) else count
     erasure.certificate[store] = kept
     connection.execute(people_query("postgres_note").encode(), [store, Jsonb(kept), erasure.id])
+
+
+def note_before(connection: psycopg.Connection, erasure: Erasure, store: str, counts: dict[str, int]) -> None:
+    """Write down what is about to be removed in one transaction of another engine; of nothing, nothing is written.
+
+    Killed before that transaction, the next run counts the same again; killed behind it, it counts nothing.
+    """
+    if counts:
+        erasure.certificate[PENDING] = {store: counts}
+        connection.execute(people_query("postgres_note").encode(), [PENDING, Jsonb({store: counts}), erasure.id])
+
+
+def note_behind(connection: psycopg.Connection, erasure: Erasure) -> None:
+    """Add what was about to be removed to what was."""
+    with connection.transaction():
+        for store, counts in erasure.certificate.pop(PENDING, {}).items():
+            note(connection, erasure, store, counts)
+        connection.execute(people_query("postgres_note").encode(), [PENDING, Jsonb({}), erasure.id])
 
 
 def mark_removed(connection: psycopg.Connection, erasure: Erasure) -> None:

@@ -1,4 +1,4 @@
-"""What can go wrong while a person is erased or exported. The class docstring is the message, data travel as attributes."""
+"""What can go wrong while a person is erased or exported. The class docstring is the message."""
 
 from warehouse.errors import WarehouseError
 
@@ -27,6 +27,13 @@ class RemovalFailed(PeopleError):
 
 class ExportFailed(PeopleError):
     """nothing was written to {path}: {reason}"""
+
+    def __init__(self, path: object, reason: str) -> None:
+        self.path, self.reason = path, reason
+
+
+class NotCompacted(PeopleError):
+    """deleted rows stay in the free room of {path}, which was not written anew: {reason} (run the command again)"""
 
     def __init__(self, path: object, reason: str) -> None:
         self.path, self.reason = path, reason

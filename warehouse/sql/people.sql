@@ -126,8 +126,8 @@ SELECT count(*) FROM {table} WHERE {condition}
 -- Which columns has each table of a database file?
 SELECT schema_name, table_name, column_name, data_type
 FROM duckdb_columns()
-WHERE database_name = '{database}' AND NOT internal
-    AND (schema_name, table_name) IN (SELECT (schema_name, table_name) FROM duckdb_tables() WHERE database_name = '{database}')
+JOIN duckdb_tables() USING (database_name, schema_name, table_name)
+WHERE database_name = '{database}'
 ORDER BY ALL
 
 -- touch_sources --
@@ -162,14 +162,19 @@ UPDATE raw.user_credit_logs SET user_id = {pseudonym} WHERE user_id = {user_id}
 
 -- file_columns --
 -- Which columns have these Parquet files?
-SELECT column_name, column_type FROM (DESCRIBE FROM read_parquet({urls}, union_by_name = true))
+SELECT column_name, column_type FROM (DESCRIBE FROM read_parquet({urls}, union_by_name = true, hive_partitioning = false))
 
 -- count_by_file --
 -- How many rows of each file are the person's?
-SELECT filename, count(*) FROM read_parquet({urls}, union_by_name = true, filename = true) WHERE {condition} GROUP BY 1
+SELECT filename, count(*)
+FROM read_parquet({urls}, union_by_name = true, filename = true, hive_partitioning = false)
+WHERE {condition}
+GROUP BY filename
 
 -- write_without --
-COPY (FROM read_parquet({url}) WHERE NOT coalesce({condition}, false)) TO {path} (FORMAT parquet, COMPRESSION zstd)
+COPY (
+    FROM read_parquet({url}, hive_partitioning = false) WHERE NOT coalesce({condition}, false)
+) TO {path} (FORMAT parquet, COMPRESSION zstd)
 
 -- attach_copy --
 ATTACH {path} AS copied
@@ -184,3 +189,31 @@ DETACH copied
 
 -- attach_read_only --
 ATTACH {path} AS {name} (READ_ONLY)
+
+-- postgres_rows --
+-- As JSON, which knows infinite times, too.
+SELECT to_jsonb(r) - 'xid' FROM (SELECT * FROM public.{table} WHERE {condition}) AS r
+
+-- postgres_drained --
+SELECT spool_name, drained_seq FROM spool_cursors
+
+-- is_exported --
+SELECT 1 FROM exported WHERE row_key = ?
+
+-- select_rows --
+SELECT * FROM {table} WHERE {condition}
+
+-- make_exported --
+-- Which rows are in the export already?
+CREATE OR REPLACE TEMP TABLE exported (table_name VARCHAR, row_key VARCHAR)
+
+-- insert_exported --
+INSERT INTO exported SELECT table_name, row_key FROM incoming_keys
+
+-- insert_exported_rows --
+INSERT INTO exported SELECT '{table}', CAST({key} AS VARCHAR) FROM {source} WHERE {condition}
+
+-- select_not_exported --
+SELECT * FROM {source}
+WHERE ({condition})
+    AND CAST({key} AS VARCHAR) NOT IN (SELECT row_key FROM exported WHERE table_name = '{table}')

@@ -1,0 +1,62 @@
+"""What an erasure says it has done: what is kept of it, without an id, and what is printed. Nothing is done here."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from warehouse.people.erasures import CHANGED, PENDING, Erasure
+from warehouse.people.holdings import HOLDINGS, STAYS
+from warehouse.people.search import STORES, Found
+
+SPOOL = "spool"
+
+
+def make_certificate(
+    erasure: Erasure,
+    rewritten: Sequence[dict[str, Any]],
+    compacted_bytes: int,
+    others: Iterable[Found],
+    not_searched: Iterable[str],
+) -> dict[str, Any]:
+    """Put together what was searched, what went from where, what was written anew, and what stays and why."""
+    removed = {
+        store: counts for store, counts in erasure.certificate.items() if store not in {PENDING, CHANGED} and counts
+    }
+    return {
+        "erasure": erasure.id,
+        "reason": erasure.reason,
+        "searched": [*STORES, SPOOL],
+        "rows": removed,
+        "rewritten": list(rewritten),
+        "compacted_byte_count": compacted_bytes,
+        "stays": [*_stays(others, not_searched)],
+    }
+
+
+def print_certificate(certificate: dict[str, Any], who: str, notes: Iterable[str] = ()) -> Iterable[str]:
+    """Yield the lines for whoever ran the command: they may name the person, what is kept does not."""
+    yield f"Certificate of erasure {certificate['erasure']}: {who} ({certificate['reason']})"
+    yield from (f"  {one}" for one in notes)
+    yield f"Searched, and nothing found: {', '.join(certificate['searched'])}"
+    yield "Rows removed, or given a pseudonym:"
+    for store, counts in sorted(certificate["rows"].items()):
+        yield from (f"  {store}: {count:,} of {table}{_how(table)}" for table, count in sorted(counts.items()))
+    yield f"Sealed files written anew: {len(certificate['rewritten'])}"
+    for file in certificate["rewritten"]:
+        told = f"{file['removed_row_count']:,} rows less, {file['byte_count']:,} bytes"
+        yield f"  {file['old_path']} is now {file['path']}: {told}"
+    yield f"The warehouse file was written anew: {certificate['compacted_byte_count']:,} bytes"
+    yield "What stays, and why:"
+    yield from (f"  {one['what']}: {one['why']}" for one in certificate["stays"])
+
+
+def _how(table: str) -> str:
+    return "" if all(one.action != "pseudonym" for one in HOLDINGS if one.table == table) else " under a pseudonym"
+
+
+def _stays(others: Iterable[Found], not_searched: Iterable[str]) -> Iterable[dict[str, str]]:
+    for found in others:
+        what = f"{found.count:,} rows of {found.place} ({found.store})"
+        yield {"what": what, "why": "rows of other persons, into which an app wrote this one's id"}
+    for name in not_searched:
+        yield {"what": name, "why": "it could not be let go or read in time: see what it holds, then remove it"}
+    yield from ({"what": what, "why": why} for what, why in STAYS)

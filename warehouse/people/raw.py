@@ -1,0 +1,93 @@
+"""A person's rows in `warehouse.duckdb`: removed in one transaction, and their days noted, so that they are built anew.
+
+The caller holds the writer lock. Sealed files are `archive.py`; of the marts a refresh makes others.
+"""
+
+from collections.abc import Iterable, Iterator
+
+import duckdb
+import psycopg
+
+from warehouse.connection import literal, transaction
+from warehouse.people.erasures import Erasure, note_before, note_behind
+from warehouse.people.holdings import BY_TABLE
+from warehouse.people.matching import NOBODY, holding_condition
+from warehouse.people.postgres import BALANCES
+from warehouse.people.subject import Person
+from warehouse.queries import people_query
+from warehouse.tables import TABLES
+from warehouse.touched import touch_table
+
+STORE = "warehouse.duckdb"
+LOGS = {"user_point_logs": "point_logs_raw", "user_credit_logs": "credit_logs_raw"}
+
+
+def find_sessions(warehouse: duckdb.DuckDBPyConnection, user_id: int) -> set[str]:
+    """Find the sessions that rows of a user name, hot and sealed."""
+    return _sessions(warehouse, "sessions_of", user_id=user_id)
+
+
+def sessions_of_others(warehouse: duckdb.DuckDBPyConnection, user_id: int, sessions: Iterable[str]) -> set[str]:
+    """Find which of these sessions rows of other users name."""
+    listed = ", ".join(map(literal, sorted(sessions)))
+    return _sessions(warehouse, "sessions_of_others", user_id=user_id, sessions=listed) if listed else set()
+
+
+def remove(warehouse: duckdb.DuckDBPyConnection, connection: psycopg.Connection, erasure: Erasure) -> None:
+    """Delete or give a pseudonym to all raw rows of the person; note what that was."""
+    conditions = dict(raw_conditions(erasure.person))
+    counts = {table: _count(warehouse, f"raw.{table}", found) for table, found in conditions.items()}
+    note_before(connection, erasure, STORE, {table: count for table, count in counts.items() if count})
+    with transaction(warehouse):
+        _remove(warehouse, erasure, conditions)
+    note_behind(connection, erasure)
+
+
+def raw_conditions(person: Person) -> Iterator[tuple[str, str]]:
+    """Write for each raw table that can have rows of the person which they are."""
+    for table in TABLES:
+        found = holding_condition(BY_TABLE[table.name], person, "duckdb")
+        if found != NOBODY:
+            yield table.name, found
+
+
+def _remove(warehouse: duckdb.DuckDBPyConnection, erasure: Erasure, conditions: dict[str, str]) -> None:
+    ids = {"user_id": erasure.person.user_id, "pseudonym": erasure.pseudonym}
+    for table in TABLES:
+        found = conditions.get(table.name, NOBODY)
+        if found == NOBODY:
+            continue
+        _touch(warehouse, table.name, table.kind, found)
+        if table.name in LOGS:
+            warehouse.execute(people_query(LOGS[table.name]).format(**ids))
+        elif table.name in BALANCES:
+            amount, _ = BALANCES[table.name]
+            warehouse.execute(people_query("balance_raw").format(table=table.name, amount=amount, **ids))
+        else:
+            warehouse.execute(people_query("delete_raw").format(table=table.name, condition=found))
+    if erasure.person.account_id is not None:
+        unlinked = people_query("unlink_raw").format(account_id=erasure.person.account_id)
+        if warehouse.execute(unlinked).fetchall()[0][0]:
+            touch_table(warehouse, "users")
+
+
+def _touch(warehouse: duckdb.DuckDBPyConnection, table: str, kind: str, found: str) -> None:
+    """Note what is to be built anew; of events also the sealed ones, whose files are written anew after this."""
+    if kind != "state":
+        source = f"sources.{table}" if kind == "event" else f"raw.{table}"
+        warehouse.execute(people_query("touch_sources").format(table=table, source=source, condition=found))
+    elif _count(warehouse, f"raw.{table}", found):
+        touch_table(warehouse, table)
+
+
+def _sessions(warehouse: duckdb.DuckDBPyConnection, query: str, **parts: object) -> set[str]:
+    return {
+        session
+        for table in ("sources.tracking_events", "raw.tracking_live_sessions")
+        for (session,) in warehouse.execute(people_query(query).format(table=table, **parts)).fetchall()
+    }
+
+
+def _count(warehouse: duckdb.DuckDBPyConnection, table: str, found: str) -> int:
+    row = warehouse.execute(people_query("count").format(table=table, condition=found)).fetchone()
+    return int(row[0]) if row else 0
