@@ -55,6 +55,19 @@ def rewrite_query(name: str) -> str:
     return _named_queries("rewrite.sql")[name]
 
 
+def retention_query(name: str, /, **parts: str) -> bytes:
+    """Return a query of `sql/retention.sql`, on Postgres, with our own names and conditions in their places.
+
+    As bytes, for psycopg takes no text that was put together; nothing in it comes from outside.
+    """
+    return _named_queries("retention.sql")[name].format(**parts).encode()
+
+
+def restore_query(name: str) -> str:
+    """Return a query that reads sealed files for a restore by its name in `sql/restore.sql`."""
+    return _named_queries("restore.sql")[name]
+
+
 def touched_query(name: str) -> str:
     """Return a query on `meta.touched` by its name in `sql/touched.sql`."""
     return _named_queries("touched.sql")[name]
