@@ -2,38 +2,30 @@
 
 import psycopg
 
+from warehouse.aged_rows import AGED_ROWS, Counts
 from warehouse.errors import PostgresQueryFailed, SettingUnusable, one_line
 from warehouse.postgres import connect
-from warehouse.queries import postgres_query
+from warehouse.queries import postgres_query, retention_query
 
 SETTING = "live_session_timeout_minutes"
 DEFAULT_TIMEOUT_MINUTES = 5
-BATCH_ROWS = 1_000
 
 
-def delete_stale_live_sessions(database_url: str) -> int:
+def delete_stale_live_sessions(database_url: str) -> Counts:
     """Delete what is older than the setting allows, in batches of one transaction each; returns how many.
 
-    The timeout is `admin_settings.live_session_timeout_minutes`, 5 where it is not set. Raises
-    PostgresUnreachable, PostgresQueryFailed, SettingUnusable.
+    What somebody holds just now, as a heartbeat does, is due and stays. The timeout is
+    `admin_settings.live_session_timeout_minutes`, 5 where it is not set. Raises PostgresUnreachable,
+    PostgresQueryFailed, SettingUnusable.
     """
     with connect(database_url) as connection:
         try:
-            return _delete(connection)
+            connection.execute(retention_query("bounds"))
+            timeout = [_timeout_minutes(connection)]
+            [(cutoff,)] = connection.execute(postgres_query("live_session_cutoff"), timeout).fetchall()
+            return AGED_ROWS["live_sessions"].remove(connection, cutoff, dry_run=False)
         except psycopg.Error as error:
             raise PostgresQueryFailed("delete stale live sessions", one_line(error)) from error
-
-
-def _delete(connection: psycopg.Connection) -> int:
-    [cutoff] = connection.execute(postgres_query("live_session_cutoff"), [_timeout_minutes(connection)]).fetchone() or [
-        None
-    ]
-    deleted_row_count = 0
-    while batch := connection.execute(
-        postgres_query("delete_live_sessions"), {"cutoff": cutoff, "limit": BATCH_ROWS}
-    ).rowcount:
-        deleted_row_count += batch
-    return deleted_row_count
 
 
 def _timeout_minutes(connection: psycopg.Connection) -> int:

@@ -3,6 +3,7 @@
 import psycopg
 import pytest
 
+from warehouse.aged_rows import BATCH_ROWS, Counts
 from warehouse.errors import PostgresQueryFailed, SettingUnusable
 from warehouse.live_sessions import delete_stale_live_sessions
 from warehouse.partitions import make_event_partitions
@@ -38,14 +39,14 @@ def test_only_sessions_past_the_timeout_go(
     database.execute(f"{setting} WHERE setting_key = 'live_session_timeout_minutes'")
     for age in ("0 minutes", "4 minutes", "6 minutes", "2 hours"):
         insert_sessions(database, age, 1, age)
-    assert delete_stale_live_sessions(database_url) == deleted_row_count
+    assert delete_stale_live_sessions(database_url).removed == deleted_row_count
     assert session_count(database) == 4 - deleted_row_count
 
 
 def test_more_than_a_batch_is_deleted(database: psycopg.Connection, database_url: str) -> None:
-    insert_sessions(database, "stale", 2_500, "1 hour")
+    insert_sessions(database, "stale", 2 * BATCH_ROWS + 1, "1 hour")
     insert_sessions(database, "live", 3, "0 minutes")
-    assert delete_stale_live_sessions(database_url) == 2_500
+    assert delete_stale_live_sessions(database_url) == Counts(2 * BATCH_ROWS + 1, 2 * BATCH_ROWS + 1)
     assert session_count(database) == 3
 
 
@@ -53,7 +54,7 @@ def test_session_that_is_being_changed_is_left(database: psycopg.Connection, dat
     insert_sessions(database, "stale", 2, "1 hour")
     with psycopg.connect(database_url) as other:
         other.execute("UPDATE tracking_live_sessions SET last_heartbeat = now() WHERE session_id = 'stale1'")
-        assert delete_stale_live_sessions(database_url) == 1
+        assert delete_stale_live_sessions(database_url) == Counts(due=2, removed=1)
     assert session_count(database) == 1
 
 

@@ -149,19 +149,6 @@ SELECT setting_value FROM admin_settings WHERE setting_key = %s
 -- When must a live session have been heard of last, to count as live?
 SELECT now() - make_interval(mins => %s)
 
--- delete_live_sessions --
--- One batch of stale sessions; rows that someone just now changes are left for the next run.
-WITH stale AS (
-    SELECT session_id FROM tracking_live_sessions
-    WHERE last_heartbeat < %(cutoff)s
-    ORDER BY last_heartbeat
-    LIMIT %(limit)s
-    FOR UPDATE SKIP LOCKED
-)
-DELETE FROM tracking_live_sessions AS live
-USING stale
-WHERE live.session_id = stale.session_id
-
 -- make_event_partitions --
 -- Make the daily partitions that are missing, up to so many days ahead.
 SELECT make_event_partitions(%s)
