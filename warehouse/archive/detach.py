@@ -50,6 +50,12 @@ def fetcher(connection: psycopg.Connection) -> Callable[[str], list[tuple[Any, .
     return lambda query: connection.execute(query.encode()).fetchall()
 
 
+def partitions_in(database_url: str) -> list[Partition]:
+    """Find the days that this database has. Raises PostgresUnreachable, PostgresQueryFailed."""
+    with open_session(database_url, "name its days") as connection:
+        return find_partitions(fetcher(connection))
+
+
 def state_of(connection: psycopg.Connection, partition: Partition) -> State | None:
     """Tell how a day's table stands now; None where there is none."""
     found = {one.name: one.state for one in find_partitions(fetcher(connection))}

@@ -71,3 +71,31 @@ WHERE l.granted
     )
     AND coalesce(extract(epoch FROM statement_timestamp() - coalesce(p.prepared, a.xact_start)), {seconds}) >= {seconds}
 ORDER BY age DESC NULLS LAST, 1
+
+-- make_table --
+-- A day's table apart: made as a partition at once it would lock the event table against every reader.
+CREATE TABLE public.{partition} (LIKE public.{table} INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING INDEXES)
+
+-- make_staging --
+CREATE TEMPORARY TABLE restored (LIKE public.{table} INCLUDING DEFAULTS) ON COMMIT DROP
+
+-- stamp_staging --
+-- Rows that come back carry the xid of no transaction: older than any cursor, they are new to no load.
+ALTER TABLE pg_temp.restored ALTER COLUMN xid SET DEFAULT '2'
+
+-- copy_restored --
+COPY pg_temp.restored ({columns}) FROM STDIN (FORMAT csv, ENCODING 'UTF8')
+
+-- insert_restored --
+-- Rows that are there already are left as they are.
+INSERT INTO public.{partition} ({columns})
+SELECT {columns} FROM pg_temp.restored AS one
+WHERE NOT EXISTS (SELECT FROM ONLY public.{partition} AS other WHERE other.event_id = one.event_id)
+
+-- restored_fingerprint --
+-- What has the partition of the rows that came back?
+SELECT count(*), coalesce(sum(('x' || substr(md5({text}), 1, 15))::bit(60)::bigint), 0)::text
+FROM (
+    SELECT {columns} FROM ONLY public.{partition}
+    WHERE event_id IN (SELECT event_id FROM pg_temp.restored)
+) AS found
