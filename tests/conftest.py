@@ -13,6 +13,7 @@ from sqlalchemy import make_url
 from footfall.postgres import embedded_postgres
 from ingest_app.database import make_engine
 from ingest_app.migrate import migrate
+from tests.s3_server import OWNER, S3Server, s3_server
 
 SHARED = Path(__file__).parents[2] / "shared"
 
@@ -32,6 +33,21 @@ def server_url() -> Iterator[str]:
             connection.execute("ALTER SYSTEM SET autovacuum = off")
             connection.execute("SELECT pg_reload_conf()")
         yield url
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3Server]:
+    """A server with an empty bucket, whose owner this process is."""
+    with (
+        TemporaryDirectory(prefix="footfall-s3-") as folder,
+        s3_server(Path(folder)) as server,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        for name, value in OWNER.items():
+            patch.setenv(name, value)
+        # no machine of Amazon's is asked for more
+        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        yield server
 
 
 @pytest.fixture(scope="session")

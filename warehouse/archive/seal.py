@@ -6,6 +6,7 @@ on it counts; last comes the mirror in the archive. What was begun before that t
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import duckdb
 import polars as pl
 
 from warehouse.archive.days import closed_hot_days, mark_ended_day
-from warehouse.archive.errors import DayDiffers, DaysNotSealed, SealFailed
+from warehouse.archive.errors import ArchiveError, DayDiffers, DaysNotSealed, SealFailed
 from warehouse.archive.fingerprint import (
     ROW_GROUP_ROWS,
     day_bounds,
@@ -110,8 +111,9 @@ def _seal_day(
         require_hot_rows(warehouse, file)
         require_postgres_rows(snapshot, archive, [*earlier, file], cursor)
     except BaseException:
-        # nothing names it yet; of a killed seal the next one writes over it
-        archive.remove(name)
+        # nothing names it yet; of a killed seal the next one writes over it, and why this one failed matters more
+        with suppress(ArchiveError):
+            archive.remove(name)
         raise
     commit(warehouse, archive, file)
     complete_manifest(archive, known_lines(warehouse))

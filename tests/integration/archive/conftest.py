@@ -3,6 +3,7 @@
 import shutil
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
@@ -11,6 +12,7 @@ from sqlalchemy import make_url
 
 from tests.integration.archive.aging import Aged, age, copied
 from tests.integration.archive.sealing import DAY, OTHER_DAY, Home, days_ago, fill
+from tests.s3_server import S3Server
 
 
 @pytest.fixture(scope="session")
@@ -29,6 +31,12 @@ def home(loaded: Home, tmp_path: Path) -> Home:
     """A copy, for a test that changes nothing in Postgres."""
     shutil.copytree(loaded.folder, tmp_path / "home")
     return Home(tmp_path / "home", loaded.database_url)
+
+
+@pytest.fixture
+def s3_home(home: Home, s3: S3Server) -> Home:
+    """One whose archive is in the bucket, under a prefix of this test's own."""
+    return replace(home, archive_address=s3.address(f"tests/{uuid.uuid4().hex}"))
 
 
 @pytest.fixture

@@ -77,6 +77,7 @@ class Home:
 
     folder: Path
     database_url: str
+    archive_address: str | None = None
 
     @property
     def warehouse_path(self) -> Path:
@@ -88,14 +89,14 @@ class Home:
 
     @property
     def store(self) -> Archive:
-        return open_archive(None, self.warehouse_path)
+        return open_archive(self.archive_address, self.warehouse_path)
 
     @property
     def manifest(self) -> Path:
         return self.archive / "manifest.jsonl"
 
     def load(self, *, full: bool = False) -> None:
-        load(self.database_url, self.warehouse_path, full=full)
+        load(self.database_url, self.warehouse_path, full=full, archive_address=self.archive_address)
 
     def load_closed(self, *, full: bool = False) -> None:
         """Load until the ended days are closed: until what had an xid then, such as autovacuum, has ended."""
@@ -108,11 +109,13 @@ class Home:
 
     def seal(self) -> list[str]:
         """Seal, and name what was sealed."""
-        return [file.path for file in seal(self.database_url, self.warehouse_path)]
+        files = seal(self.database_url, self.warehouse_path, archive_address=self.archive_address)
+        return [file.path for file in files]
 
     def ask(self, query: str) -> Rows:
         with duckdb.connect(str(self.warehouse_path)) as connection:
             connection.execute("SET TimeZone = 'UTC'")
+            self.store.attach(connection)
             return connection.execute(query).fetchall()
 
     def hot_count(self, table: str = "tracking_events") -> int:
@@ -120,9 +123,10 @@ class Home:
 
     def sources(self) -> dict[str, Rows]:
         """All rows of the event tables as the models read them."""
-        prepare_sources(self.warehouse_path)
+        prepare_sources(self.warehouse_path, self.archive_address)
         with duckdb.connect(str(self.warehouse_path)) as connection:
             connection.execute("SET TimeZone = 'UTC'")
+            self.store.attach(connection)
             return {
                 table: connection.execute(f"SELECT * FROM sources.{table} ORDER BY event_id").fetchall()
                 for table in ("tracking_events", "activity_events", "tracking_documents")
