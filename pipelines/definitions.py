@@ -9,7 +9,12 @@ from pipelines.assets.load import load_asset
 from pipelines.assets.models import models_asset
 from pipelines.assets.postgres import postgres_assets
 from pipelines.assets.publish import publish_asset
-from pipelines.assets.retention import event_partitions, expired_live_sessions, forgotten_runs
+from pipelines.assets.retention import (
+    event_partitions,
+    expired_live_sessions,
+    housekeeping,
+    nothing_outlives_its_rule,
+)
 from pipelines.dbt_project import TRANSFORMS, parse
 from pipelines.jobs import JOBS, SCHEDULES
 from pipelines.settings import Settings, adopt, load_settings
@@ -44,9 +49,9 @@ def build_defs(settings: Settings, transforms: Path = TRANSFORMS) -> dg.Definiti
             expired_days,
             expired_live_sessions,
             event_partitions,
-            forgotten_runs,
+            housekeeping,
         ],
-        asset_checks=[nothing_is_overdue],
+        asset_checks=[nothing_is_overdue, nothing_outlives_its_rule],
         jobs=JOBS,
         schedules=SCHEDULES,
         resources={"settings": settings},

@@ -17,7 +17,7 @@ _UNFINISHED = [
 ]
 _THE_PATH = (
     dg.AssetSelection.all() - dg.AssetSelection.groups(retention.GROUP, archive.GROUP)
-) | dg.AssetSelection.checks(archive.nothing_is_overdue)
+) | dg.AssetSelection.checks(archive.nothing_is_overdue, retention.nothing_outlives_its_rule)
 
 
 def refresh_config(*, full: bool = False, compare_keys: bool = False) -> dict[str, Any]:
@@ -73,13 +73,13 @@ make_partitions = dg.define_asset_job(
     description="Makes the daily partitions of the event tables ahead, so that no event is ever refused.",
 )
 
-forget_runs = dg.define_asset_job(
-    "forget_runs",
-    selection=[retention.forgotten_runs],
-    description="Forgets finished runs that are too old to look back on, so that Dagster's tables stay small.",
+housekeeping = dg.define_asset_job(
+    "housekeeping",
+    selection=[retention.housekeeping],
+    description="Removes all else that is older than its rule of retention says, and reports how much of each.",
 )
 
-JOBS = (refresh, compare_keys, seal, expire, cleanup_live_sessions, make_partitions, forget_runs)
+JOBS = (refresh, compare_keys, seal, expire, cleanup_live_sessions, make_partitions, housekeeping)
 
 
 def _schedule(job: "dg.UnresolvedAssetJobDefinition", cron: str, description: str) -> dg.ScheduleDefinition:
@@ -120,5 +120,5 @@ SCHEDULES = (
     _schedule(expire, "7 1 * * *", "Each day at 01:07 UTC, after the seal: what is old enough leaves Postgres."),
     _schedule(cleanup_live_sessions, _EVERY_FIVE_MINUTES, "Every five minutes: who left is soon not counted."),
     _schedule(make_partitions, "7 0 * * *", "Each day at 00:07 UTC, two weeks ahead."),
-    _schedule(forget_runs, "37 3 * * *", "Each night at 03:37 UTC."),
+    _schedule(housekeeping, "37 3 * * *", "Each night at 03:37 UTC: what is old enough goes."),
 )

@@ -19,7 +19,6 @@ from warehouse.postgres import connect
 from warehouse.queries import retention_query
 from warehouse.retention import HOUSEKEEPING, RULES, Left, Rule, due_before, outliving
 
-RUN = "start the job housekeeping, and see in Dagster why its last run failed or did not start"
 SPOOL, DAMAGED = ".spool", ".damaged"
 
 

@@ -20,6 +20,12 @@ LONGEST_DAYS = 36_500
 
 Remover = Literal["housekeeping", "cleanup_live_sessions", "expire", "the drainer", "nobody"]
 HOUSEKEEPING: Remover = "housekeeping"
+# what to run where a rule is not obeyed
+ADVICE: Mapping[Remover, str] = {
+    "housekeeping": "start the job housekeeping, and see in Dagster why its last run failed or did not start",
+    "cleanup_live_sessions": "start the job cleanup_live_sessions, and see in Dagster why its last run failed",
+    "the drainer": "run `footfall doctor`, which says what keeps the drainer from Postgres, or which file is damaged",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +59,10 @@ class Left:
 
     rule: Rule
     oldest_at: datetime | None
+
+    def __str__(self) -> str:
+        since = f"{self.oldest_at:%Y-%m-%d}" if self.oldest_at else "no time"
+        return f"{self.rule.name} (kept for {told(self.rule)}) go back to {since}: {ADVICE[self.rule.remover]}"
 
 
 @dataclass(frozen=True, slots=True)

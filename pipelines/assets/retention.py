@@ -1,19 +1,21 @@
 """What keeps Postgres and Dagster's own history small, and new events acceptable. The rules are in `warehouse`."""
 
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator
+from datetime import UTC
 
 import dagster as dg
 
 from pipelines.assets.postgres import GROUP as POSTGRES
 from pipelines.assets.postgres import OWNERS
+from pipelines.forgotten_runs import FinishedRuns
 from pipelines.settings import Settings
+from warehouse.errors import WarehouseError
+from warehouse.housekeeping import Keeper, Outcome, keep_house, outlived
 from warehouse.live_sessions import delete_stale_live_sessions
 from warehouse.partitions import make_event_partitions
+from warehouse.retention import ADVICE, HOUSEKEEPING, told
 
 GROUP = "retention"
-# a run each five minutes leaves some hundred rows in Dagster's tables: two weeks are enough to look back on
-KEEP_RUNS_DAYS = 14
-RUNS_AT_ONCE = 500
 
 
 @dg.asset(
@@ -45,20 +47,61 @@ def event_partitions(settings: dg.ResourceParam[Settings]) -> dg.MaterializeResu
 @dg.asset(
     group_name=GROUP,
     owners=OWNERS,
-    kinds={"dagster"},
-    description=f"Finished runs older than {KEEP_RUNS_DAYS} days are forgotten, with their events: Dagster keeps them "
-    "for ever by itself.",
+    kinds={"postgres", "dagster", "file"},
+    deps=[[POSTGRES, "visitor_sessions"]],
+    description="All else that grows is kept as long as its rule says and then removed: rows of Postgres, Dagster's "
+    "runs, logs and files. `docs/operators.md` has the rules.",
 )
-def forgotten_runs(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
-    """Delete them and report how many."""
-    old = dg.RunsFilter(
-        statuses=[dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED],
-        updated_before=datetime.now(UTC) - timedelta(days=KEEP_RUNS_DAYS),
+def housekeeping(
+    context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings]
+) -> Iterator[dg.MaterializeResult[None]]:
+    """Remove what is due and report it by rule; a rule that could not be obeyed fails the run after all others were."""
+    outcomes = keep_house(
+        settings.database_url, settings.footfall_home, others=_dagsters(context.instance), dry_run=False
     )
-    deleted_run_count = 0
-    # oldest first, and until none is left: more runs end in a day than one batch holds
-    while runs := context.instance.get_runs(old, limit=RUNS_AT_ONCE, ascending=True):
-        for run in runs:
-            context.instance.delete_run(run.run_id)
-        deleted_run_count += len(runs)
-    return dg.MaterializeResult(metadata={"deleted_run_count": deleted_run_count})
+    yield dg.MaterializeResult(
+        metadata={
+            "removed_count": sum(outcome.removed_count for outcome in outcomes),
+            "rules": dg.MetadataValue.table([_record(outcome) for outcome in outcomes]),
+        }
+    )
+    if faults := [f"{outcome.rule.name}: {outcome.fault}" for outcome in outcomes if outcome.fault]:
+        raise dg.Failure("; ".join(faults), allow_retries=False)
+
+
+@dg.asset_check(
+    asset=housekeeping,
+    description="Nothing is there two days after its rule of retention says that it goes. Looked at by each refresh "
+    f"too, for a housekeeping that no longer runs cannot complain: {ADVICE[HOUSEKEEPING]}.",
+)
+def nothing_outlives_its_rule(
+    context: dg.AssetCheckExecutionContext, settings: dg.ResourceParam[Settings]
+) -> dg.AssetCheckResult:
+    """Look at the oldest of everything; a check that fails here stops no refresh."""
+    try:
+        found = outlived(settings.database_url, settings.footfall_home, others=_dagsters(context.instance))
+    except WarehouseError as error:
+        return dg.AssetCheckResult(passed=False, description=str(error))
+    named = "; ".join(map(str, found))
+    return dg.AssetCheckResult(
+        passed=not found,
+        description=named or "Nothing outlives its rule.",
+        metadata={"outliving_rule_count": len(found)},
+    )
+
+
+def _dagsters(instance: dg.DagsterInstance) -> dict[str, Keeper]:
+    return {"dagster_runs": FinishedRuns(instance)}
+
+
+def _record(outcome: Outcome) -> dg.TableRecord:
+    oldest_at = outcome.oldest_at
+    return dg.TableRecord(
+        {
+            "rule": outcome.rule.name,
+            "kept for": told(outcome.rule),
+            "due": outcome.due_count,
+            "removed": outcome.removed_count,
+            "oldest left": f"{oldest_at.astimezone(UTC):%Y-%m-%d %H:%M}" if oldest_at else "",
+        }
+    )

@@ -4,6 +4,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -13,9 +14,11 @@ from dagster._core.storage.dagster_run import DagsterRun
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 
 from footfall.dagster_home import dagster_environment
-from pipelines.assets import retention
+from pipelines import forgotten_runs
+from pipelines.forgotten_runs import FinishedRuns
 from pipelines.jobs import REFRESH, refresh_schedule
 from pipelines.orphans import HOST_TAG, PID_TAG, fail_orphaned_runs, foreground_tags
+from warehouse.aged_rows import Counts
 
 STARTED, FAILURE, SUCCESS = dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.SUCCESS
 
@@ -86,15 +89,14 @@ def test_orphaned_runs_are_failed_but_not_living_ones(
 
 
 def test_all_old_finished_runs_are_forgotten(instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retention, "RUNS_AT_ONCE", 2)
+    monkeypatch.setattr(forgotten_runs, "RUNS_AT_ONCE", 2)
     for status in (SUCCESS, FAILURE, SUCCESS, SUCCESS, SUCCESS, STARTED):
         instance.add_run(DagsterRun(REFRESH, status=status))
-
-    def forgotten_count() -> object:
-        [event] = dg.materialize([retention.forgotten_runs], instance=instance).get_asset_materialization_events()
-        return event.materialization.metadata["deleted_run_count"].value
-
-    assert forgotten_count() == 0
-    monkeypatch.setattr(retention, "KEEP_RUNS_DAYS", 0)
-    assert forgotten_count() == 6, "five and the run that found none"
-    assert {run.status for run in instance.get_runs(dg.RunsFilter(job_name=REFRESH))} == {STARTED}
+    runs, now = FinishedRuns(instance), datetime.now(UTC)
+    assert runs.remove(now - timedelta(days=1), dry_run=False) == Counts(0, 0)
+    tomorrow = now + timedelta(days=1)
+    assert runs.oldest() is not None
+    assert runs.remove(tomorrow) == Counts(due=5, removed=0)
+    assert runs.remove(tomorrow, dry_run=False) == Counts(5, 5)
+    assert runs.oldest() is None
+    assert {run.status for run in instance.get_runs()} == {STARTED}
