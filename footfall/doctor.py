@@ -24,6 +24,8 @@ from ingest_app.schema import (
     user_points,
 )
 from ingest_app.spool.reader import read_backlog
+from warehouse.archive.overdue import RUN, find_overdue
+from warehouse.errors import SettingUnusable
 from warehouse.held_back import held_back
 
 LEAST_FREE_BYTES = 1_000_000_000
@@ -67,6 +69,7 @@ def health(connection: Connection, settings: Settings) -> Iterator[Finding]:
     yield _spool(settings.home / "spool")
     yield _rejected(connection)
     yield _open_transactions(connection)
+    yield _retention(connection)
     yield _erasures(connection)
     yield _warehouse(settings.published_path)
     yield _disk(settings.home)
@@ -264,6 +267,15 @@ def _open_transactions(connection: Connection) -> Finding:
     ]
     advice = "end it: `SELECT pg_terminate_backend(PID)`, or COMMIT or ROLLBACK PREPARED where it is prepared"
     return Finding("open transactions", not late, "; ".join(late) or "no row waits for long", advice)
+
+
+def _retention(connection: Connection) -> Finding:
+    """Look for days that ought to have left Postgres, as each refresh does."""
+    try:
+        overdue = find_overdue(lambda query: connection.exec_driver_sql(query).all())
+    except SettingUnusable as error:
+        return Finding("retention", False, str(error), "no day leaves Postgres before that: see the values of settings")
+    return Finding("retention", not overdue, "; ".join(map(str, overdue)) or "no day of events is overdue", RUN)
 
 
 def _erasures(connection: Connection) -> Finding:
