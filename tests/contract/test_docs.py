@@ -19,6 +19,8 @@ from ingest_app.rewards import errors as rewards
 from ingest_app.rewards.errors import LedgerUnavailable, MoveRefused, NotEnough
 from ingest_app.rewards.moves import MOVES
 from ingest_app.settings import IngestSettings
+from warehouse.retention import RULES as RETENTION_RULES
+from warehouse.retention import told
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -104,6 +106,13 @@ def test_every_schedule_is_documented() -> None:
 
     text = (DOCS / "operators.md").read_text()
     assert [schedule.job_name for schedule in SCHEDULES if f"| `{schedule.job_name}` |" not in text] == []
+
+
+def test_every_rule_of_retention_is_documented_with_its_reason() -> None:
+    lines = (DOCS / "operators.md").read_text().splitlines()
+    head = lines.index("| rule | what | kept for | removed by | why so long |")
+    rows = [f"| `{rule.name}` | {rule.what} | {told(rule)} | {rule.remover} | {rule.why} |" for rule in RETENTION_RULES]
+    assert lines[head + 2 : lines.index("", head)] == rows
 
 
 def test_links_of_the_docs_lead_somewhere() -> None:
