@@ -77,13 +77,14 @@ def count_rows(
 ) -> list[tuple[SealedFile, int]]:
     """Count, without a change, the rows that would go, for each sealed file that has any. Raises RewriteFailed."""
     _require_event_tables(conditions)
-    return [
-        (file, counts[archive.url(file.path)])
-        for table_name, condition in conditions.items()
-        for counts in [_counts_by_url(warehouse, archive, table_name, condition)]
-        for file in known_files(warehouse, table_name)
-        if archive.url(file.path) in counts
-    ]
+    found: list[tuple[SealedFile, int]] = []
+    for table_name, condition in conditions.items():
+        files = {archive.url(file.path): file for file in known_files(warehouse, table_name)}
+        counts = _counts_by_url(warehouse, archive, table_name, condition)
+        # as they were sealed; and a url that is none of these must not be passed over
+        order = {url: number for number, url in enumerate(files)}
+        found += [(files[url], counts[url]) for url in sorted(counts, key=order.__getitem__)]
+    return found
 
 
 def _counts_by_url(
