@@ -1,4 +1,4 @@
-"""Where an event's row is kept does not show in a mart: hot, sealed, or sealed and taken over by a new file."""
+"""Where an event's row is kept does not show in a mart: hot, sealed to a folder or a bucket, or taken over anew."""
 
 from collections.abc import Callable
 
@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import make_url
 
 from tests.integration.archive.sealing import PARTITION, days_ago
+from tests.s3_server import S3Server
 from tests.sql.conftest import Models, Rows
 from tests.sql.rows import AS_OF, insert_all
 from warehouse.archive.seal import seal
@@ -28,7 +29,9 @@ def ended_url(module_database: psycopg.Connection, server_url: str) -> str:
     return make_url(server_url).set(database=module_database.info.dbname).render_as_string(hide_password=False)
 
 
-def test_marts_are_the_same_wherever_rows_are(ended_url: str, make_models: Callable[[], Models]) -> None:
+def test_marts_are_the_same_wherever_rows_are(
+    ended_url: str, make_models: Callable[[], Models], s3: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
     models = make_models()
     load(ended_url, models.warehouse_path)
     hot = marts(models)
@@ -39,9 +42,15 @@ def test_marts_are_the_same_wherever_rows_are(ended_url: str, make_models: Calla
     models.warehouse_path.unlink()
     load(ended_url, models.warehouse_path, full=True)
     assert marts(models) == hot
+    remade = make_models()
+    load(ended_url, remade.warehouse_path)
+    address = s3.address("marts")
+    assert len(seal(ended_url, remade.warehouse_path, archive_address=address)) == len(EVENT_TABLES)
+    monkeypatch.setenv("FOOTFALL_ARCHIVE", address)
+    assert marts(remade, address) == hot
 
 
-def marts(models: Models) -> dict[str, Rows]:
-    prepare_sources(models.warehouse_path)
+def marts(models: Models, archive_address: str | None = None) -> dict[str, Rows]:
+    prepare_sources(models.warehouse_path, archive_address)
     models.build(as_of=AS_OF.isoformat())
     return {name: models.rows(f"SELECT * FROM marts.{name} ORDER BY ALL") for (name,) in models.rows(MARTS)}
