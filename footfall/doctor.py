@@ -25,8 +25,9 @@ from ingest_app.schema import (
 )
 from ingest_app.spool.reader import read_backlog
 from warehouse.archive.overdue import RUN, find_overdue
-from warehouse.errors import SettingUnusable
+from warehouse.errors import SettingUnusable, WarehouseError
 from warehouse.held_back import held_back
+from warehouse.housekeeping import outlived
 
 LEAST_FREE_BYTES = 1_000_000_000
 LEAST_DAYS_AHEAD = 3
@@ -70,6 +71,7 @@ def health(connection: Connection, settings: Settings) -> Iterator[Finding]:
     yield _rejected(connection)
     yield _open_transactions(connection)
     yield _retention(connection)
+    yield _growth(connection, settings.home)
     yield _erasures(connection)
     yield _warehouse(settings.published_path)
     yield _disk(settings.home)
@@ -289,6 +291,16 @@ def _erasures(connection: Connection) -> Finding:
     )
     advice = " and ".join(f"`footfall erase --{one.subject_kind} {one.subject}`" for one in unfinished)
     return Finding("erasures", not unfinished, found or "each that was begun is finished", f"run {advice}")
+
+
+def _growth(connection: Connection, home: Path) -> Finding:
+    """Look for what outlives its rule; at Dagster's runs the check in Dagster looks."""
+    url = connection.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    try:
+        found = [str(left) for left in outlived(url, home)]
+    except WarehouseError as error:
+        return Finding("growth", False, str(error), "mend the tables, columns and settings first")
+    return Finding("growth", not found, "; ".join(found) or "nothing outlives its rule", "do what it says")
 
 
 def _warehouse(published_path: Path) -> Finding:
