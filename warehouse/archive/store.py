@@ -59,7 +59,7 @@ class Archive(ABC):
 
     @abstractmethod
     def remove(self, name: str) -> None:
-        """Remove a file and what is in staging for it, as far as they are there."""
+        """Remove a file and what is in staging for it, as far as they are there; once this returns, it is durable."""
 
     @abstractmethod
     def rename(self, name: str, new_name: str) -> None:
@@ -141,9 +141,11 @@ class FolderArchive(Archive):
         yield self._path(name)
 
     def remove(self, name: str) -> None:
-        """Remove both; a file that comes back after a power cut is one that nothing names."""
+        """Remove both, for good: a person may have been in it."""
         self._unfinished(name).unlink(missing_ok=True)
-        self._path(name).unlink(missing_ok=True)
+        if self._path(name).exists():
+            self._path(name).unlink()
+            _fsync(self._path(name).parent)
 
     def rename(self, name: str, new_name: str) -> None:
         """Rename it within its folder or into another one."""
