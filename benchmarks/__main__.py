@@ -7,6 +7,9 @@ from pathlib import Path
 
 from rich.console import Console, RenderableType
 
+from benchmarks.bucket import measure_bucket
+from benchmarks.erase import DEFAULT_ROW_COUNT as ERASE_ROW_COUNT
+from benchmarks.erase import measure_erase
 from benchmarks.ingest import measure_batches, measure_singles
 from benchmarks.ledger import measure_ledger
 from benchmarks.load import DEFAULT_ROW_COUNT, MEMORY_ROW_COUNT, measure_load, measure_memory
@@ -45,7 +48,9 @@ def _benchmarks(given: argparse.Namespace, url: str, folder: Path) -> dict[str, 
         "ledger": lambda: measure_ledger(url, folder, given.repetitions, given.seconds),
         "load": lambda: measure_load(url, given.rows, given.repetitions),
         "refresh": lambda: measure_refresh(url, folder, given.repetitions),
+        "bucket": lambda: measure_bucket(url, folder),
         "seal": lambda: measure_seal(url, folder, given.events),
+        "erase": lambda: measure_erase(url, folder, given.erase_rows),
         "stats": lambda: measure_stats(url, folder, STATS_ROW_COUNT, given.repetitions),
         "memory": lambda: measure_memory(url, MEMORY_ROW_COUNT),
         **agents,
@@ -58,10 +63,13 @@ def _arguments() -> argparse.Namespace:
         "names",
         nargs="*",
         metavar="NAME",
-        help="singles, batches, ledger, load, refresh, stats, seal, memory, agents; all if none is named",
+        help="singles, batches, ledger, load, refresh, stats, seal, erase, memory, agents; all if none is named",
     )
     parser.add_argument("--rows", type=int, default=DEFAULT_ROW_COUNT, help="events to load (default %(default)s)")
     parser.add_argument("--events", type=int, default=DEFAULT_EVENT_COUNT, help="to seal (default %(default)s)")
+    parser.add_argument(
+        "--erase-rows", type=int, default=ERASE_ROW_COUNT, help="sealed events to erase from (default %(default)s)"
+    )
     parser.add_argument("--repetitions", type=int, default=5, help="runs of each (default %(default)s)")
     parser.add_argument(
         "--seconds", type=float, default=10, help="of single events or earnings, each run (default %(default)s)"

@@ -11,6 +11,8 @@ import polars as pl
 import psycopg
 import pytest
 
+from tests.integration.archive.aging import OLD as OLD_DAY
+from tests.integration.archive.aging import OLDER, expire_now, gone
 from tests.integration.archive.rewriting import CONDITIONS, REASON, rewrite, without
 from tests.integration.archive.sealing import DAY, OTHER_DAY, TODAY, Home, Rows, part
 from tests.integration.archive.test_seal import LATE_ROW, flip_a_byte
@@ -325,3 +327,14 @@ def test_days_in_a_bucket_are_rewritten_likewise(s3_home: Home) -> None:
     s3_home.warehouse_path.unlink()
     s3_home.load(full=True)
     assert s3_home.sources() == before
+
+
+def test_day_that_postgres_has_whole_does_not_expire(aged_home: Home) -> None:
+    rewrite(aged_home, {"tracking_events": f"user_id = 1 AND received_at < '{DAY}'"})
+    expiry = expire_now(aged_home)
+    assert {(one.table, one.day) for one in expiry.stays} == {("tracking_events", day) for day in (OLDER, OLD_DAY)}
+    assert "Postgres has 12 rows" in str(expiry.stays[0])
+    assert "its sealed files 9 rows" in str(expiry.stays[0])
+    with psycopg.connect(aged_home.database_url, autocommit=True) as connection:
+        connection.execute(f"DELETE FROM tracking_events WHERE user_id = 1 AND received_at < '{DAY}'".encode())
+    assert gone(expire_now(aged_home)) == [("tracking_events", day) for day in (OLDER, OLD_DAY)]
