@@ -8,12 +8,14 @@ from collections.abc import Iterator
 import duckdb
 import psycopg
 
+from warehouse.archive.loose import loose_files, rewrite_loose_file
 from warehouse.archive.manifest import known_files, known_lines
 from warehouse.archive.rewrite import rewrite_without
 from warehouse.archive.sealed_file import from_line
 from warehouse.archive.store import Archive
+from warehouse.columns import declared_columns
 from warehouse.connection import literal
-from warehouse.people.erasures import Erasure, note_before, note_behind
+from warehouse.people.erasures import PENDING, Erasure, note_before, note_behind
 from warehouse.people.holdings import BY_TABLE
 from warehouse.people.matching import NOBODY, condition, holding_condition, naming_columns
 from warehouse.people.subject import Person
@@ -54,14 +56,20 @@ def rewrite_others(
     warehouse: duckdb.DuckDBPyConnection, archive: Archive, connection: psycopg.Connection, erasure: Erasure
 ) -> None:
     """Write files that no line of the manifest names anew without the person; note how many rows went from each."""
-    for name in other_files(warehouse, archive):
-        found = file_condition(warehouse, archive, [name], erasure.person)
-        if count := _count(warehouse, archive, name, found):
+    conditions = {
+        (name, table): file_condition(warehouse, archive, [name], erasure.person)
+        for name, table in loose_files(archive)
+        if table in declared_columns()
+    }
+    counts = {name: _count(warehouse, archive, name, found) for (name, _), found in conditions.items()}
+    if not any(counts.get(name) for name in erasure.certificate.get(PENDING, {}).get(STORE, {})):
+        # a run that was killed had written it anew, and not said so
+        note_behind(connection, erasure, STORE)
+    for (name, table), found in conditions.items():
+        if count := counts[name]:
             note_before(connection, erasure, STORE, {name: count})
-            url, path = literal(archive.url(name)), literal(str(archive.staging(name)))
-            warehouse.execute(people_query("write_without").format(url=url, path=path, condition=found))
-            archive.put_in_place(name)
-            note_behind(connection, erasure)
+            rewrite_loose_file(archive, name, table, found, erasure.mark)
+            note_behind(connection, erasure, STORE)
 
 
 def other_files(warehouse: duckdb.DuckDBPyConnection, archive: Archive) -> list[str]:

@@ -104,12 +104,13 @@ def note_before(connection: psycopg.Connection, erasure: Erasure, store: str, co
         connection.execute(people_query("postgres_note").encode(), [PENDING, Jsonb({store: counts}), erasure.id])
 
 
-def note_behind(connection: psycopg.Connection, erasure: Erasure) -> None:
-    """Add what was about to be removed to what was."""
-    with connection.transaction():
-        for store, counts in erasure.certificate.pop(PENDING, {}).items():
+def note_behind(connection: psycopg.Connection, erasure: Erasure, store: str) -> None:
+    """Add what was about to be removed from a store to what was."""
+    if counts := erasure.certificate.get(PENDING, {}).get(store):
+        with connection.transaction():
             note(connection, erasure, store, counts)
-        connection.execute(people_query("postgres_note").encode(), [PENDING, Jsonb({}), erasure.id])
+            erasure.certificate[PENDING] = {}
+            connection.execute(people_query("postgres_note").encode(), [PENDING, Jsonb({}), erasure.id])
 
 
 def mark_removed(connection: psycopg.Connection, erasure: Erasure) -> None:

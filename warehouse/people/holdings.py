@@ -68,6 +68,7 @@ NOT_PEOPLE: Mapping[str, str] = {
     "user_credit_logs.point_log_id": "a row of the other log",
     "rejected_records.event_id": "an event, which goes with its row",
     "subscriptions.org_id": "an organization",
+    "erasures.subject": "empty once the erasure is finished",
     "erasures.person": "empty once the erasure is finished",
     "erasures.certificate": "says what was done, without an id of the person",
     "rejected_records.kind": "a kind of records",

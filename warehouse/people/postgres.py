@@ -140,14 +140,11 @@ def _rename_in_ledger(connection: psycopg.Connection, erasure: Erasure, user_id:
     }
     for table, query in LOGS.items():
         counts.add(table, _run(connection, query, **ids))
-    for table, (amount, log) in BALANCES.items():
-        names = {"table": table, "amount": amount, "log": log, **ids}
-        _run(connection, "postgres_move_balance", **names)
-        _run(connection, "postgres_delete_balance", **names)
-        if made[table]:
-            _run(connection, "postgres_drop_empty_balance", **names)
-        else:
-            counts.add(table, 1)
+    for table, (amount, _) in BALANCES.items():
+        # what was made here to be locked is nobody's, and goes
+        if not made[table]:
+            counts.add(table, _run(connection, "postgres_move_balance", table=table, amount=amount, **ids))
+        _run(connection, "postgres_delete_balance", table=table, **ids)
 
 
 def _rename_in_audit_log(connection: psycopg.Connection, erasure: Erasure, counts: _Counts) -> None:

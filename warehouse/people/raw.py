@@ -40,7 +40,7 @@ def remove(warehouse: duckdb.DuckDBPyConnection, connection: psycopg.Connection,
     note_before(connection, erasure, STORE, {table: count for table, count in counts.items() if count})
     with transaction(warehouse):
         _remove(warehouse, erasure, conditions)
-    note_behind(connection, erasure)
+    note_behind(connection, erasure, STORE)
 
 
 def raw_conditions(person: Person) -> Iterator[tuple[str, str]]:

@@ -77,11 +77,6 @@ ON CONFLICT (user_id) DO UPDATE SET {amount} = b.{amount} + excluded.{amount}
 -- postgres_delete_balance --
 DELETE FROM {table} WHERE user_id = {user_id}
 
--- postgres_drop_empty_balance --
--- Of who had no balance and no log nothing stays.
-DELETE FROM {table} AS b
-WHERE b.user_id = {pseudonym} AND b.{amount} = 0 AND NOT EXISTS (SELECT FROM {log} AS l WHERE l.user_id = b.user_id)
-
 -- postgres_point_logs --
 UPDATE user_point_logs
 SET user_id = {pseudonym}, event_id = NULL, reason = CASE WHEN reason IS NOT NULL THEN 'erased' END
@@ -170,11 +165,6 @@ SELECT filename, count(*)
 FROM read_parquet({urls}, union_by_name = true, filename = true, hive_partitioning = false)
 WHERE {condition}
 GROUP BY filename
-
--- write_without --
-COPY (
-    FROM read_parquet({url}, hive_partitioning = false) WHERE NOT coalesce({condition}, false)
-) TO {path} (FORMAT parquet, COMPRESSION zstd)
 
 -- attach_copy --
 ATTACH {path} AS copied
