@@ -2,7 +2,7 @@
 
 import re
 
-from sqlalchemy.dialects.postgresql import dialect
+from sqlalchemy.dialects import postgresql
 
 from ingest_app.schema import metadata
 from warehouse.people.holdings import BY_TABLE, HOLDINGS, NOT_PEOPLE
@@ -45,7 +45,8 @@ def test_search_knows_what_removal_goes_by() -> None:
     for holding in HOLDINGS:
         if holding.columns:
             columns = {
-                column.name: column.type.compile(dialect=dialect()) for column in metadata.tables[holding.table].columns
+                column.name: column.type.compile(dialect=postgresql.dialect())
+                for column in metadata.tables[holding.table].columns
             }
             found = naming_columns(holding.table, columns)
             told = {column: names for column, names in holding.columns.items() if names not in {"words", "record"}}

@@ -12,6 +12,11 @@ from ingest_app.spool.search import search_spools
 from tests.integration.spools import a_part, an_event
 
 
+def look_now_and_then(spool: Spool, stop: threading.Event) -> None:
+    while not stop.wait(0.02):
+        spool.retire_old_file()
+
+
 def test_worker_keeps_its_file_until_asked(tmp_path: Path) -> None:
     with closing(Spool(tmp_path, 0)) as spool:
         spool.append(a_part(an_event()))
@@ -32,7 +37,7 @@ def test_drained_records_are_gone_with_their_file(database_url: str, tmp_path: P
         spool.append(a_part(an_event(user_id=42)))
         found = search_spools(tmp_path, lambda _, row: row.get("user_id") == 42)
         assert [record.kind for record in found] == ["events"]
-        worker = threading.Thread(target=lambda: [spool.retire_old_file() for _ in iter(lambda: stop.wait(0.02), True)])
+        worker = threading.Thread(target=look_now_and_then, args=(spool, stop))
         worker.start()
         engine = make_engine(database_url)
         left = empty_spools(engine, tmp_path)

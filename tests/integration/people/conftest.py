@@ -65,4 +65,4 @@ def own_place(server_url: str, template_database: str, tmp_path_factory: pytest.
 
 
 def settings_of(place: Place) -> Settings:
-    return Settings(FOOTFALL_HOME=place.home.folder, DATABASE_URL=place.home.database_url)  # type: ignore[call-arg]
+    return Settings(FOOTFALL_HOME=place.home.folder, DATABASE_URL=place.home.database_url)
