@@ -4,6 +4,7 @@ DuckDB asks for a file's size and time again and again, and opens files that it 
 answers the questions, and a file is opened at its first read. Nothing is written.
 """
 
+import threading
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -66,28 +67,33 @@ class SealedFiles(AbstractFileSystem):  # type: ignore[misc]
 
 
 class _SealedFile:
-    """A file that is opened once it is read."""
+    """A file that is opened once it is read.
+
+    DuckDB's threads share it: each seeks, then reads, and others come in between. So each has its own position, and
+    no read goes by that of the file.
+    """
 
     def __init__(self, bucket: _Bucket, name: str, size: int) -> None:
         self._bucket, self._name, self._size = bucket, name, size
-        self._position = 0
+        self._own = threading.local()
+        self._opening = threading.Lock()
         self._file: NativeFile | None = None
 
     def read(self, count: int = -1) -> bytes:
-        if self._file is None:
-            self._file = self._bucket.open(self._name)
-        self._file.seek(self._position)
-        content: bytes = self._file.read(count if count >= 0 else None)
-        self._position += len(content)
+        start = self.tell()
+        wanted = self._size - start if count < 0 else count
+        content: bytes = self._opened().read_at(wanted, start)
+        self._own.position = start + len(content)
         return content
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        start = {0: 0, 1: self._position, 2: self._size}[whence]
-        self._position = start + offset
-        return self._position
+        start = (0, self.tell(), self._size)[whence]
+        self._own.position = start + offset
+        return start + offset
 
     def tell(self) -> int:
-        return self._position
+        position: int = getattr(self._own, "position", 0)
+        return position
 
     def seekable(self) -> bool:
         return True
@@ -95,3 +101,9 @@ class _SealedFile:
     def close(self) -> None:
         if self._file is not None:
             self._file.close()
+
+    def _opened(self) -> NativeFile:
+        with self._opening:
+            if self._file is None:
+                self._file = self._bucket.open(self._name)
+        return self._file

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,10 @@ from typer.testing import CliRunner, Result
 from footfall.commands.archive import app
 from tests.integration.archive.sealing import DAY, OTHER_DAY, Home, part
 from tests.s3_server import BUCKET, OWNER, S3Server
+from warehouse.archive.address import read_s3_address
 from warehouse.archive.errors import FilesNotNamed, SealedFileDamaged
+from warehouse.archive.s3 import S3Archive
+from warehouse.archive.s3_reader import SealedFiles
 from warehouse.archive.sources import prepare_sources
 from warehouse.archive.store import open_archive
 
@@ -121,6 +125,24 @@ def test_archive_in_a_bucket_is_listed_and_verified(s3_home: Home, monkeypatch: 
     assert footfall_archive("list", s3_home, monkeypatch).output.count("sealed") == len(SEALED)
     verified = footfall_archive("verify", s3_home, monkeypatch)
     assert (verified.exit_code, "4 files are as they were sealed: 32 rows" in verified.output) == (0, True)
+
+
+def test_threads_that_share_a_file_read_their_own_bytes(s3_home: Home) -> None:
+    """DuckDB's do, and a wrong byte of a footer is the least that follows."""
+    content = os.urandom(2_000_000)
+    s3_home.store.staging("any").write_bytes(content)
+    s3_home.store.put_in_place("any")
+    archive = S3Archive(read_s3_address(str(s3_home.archive_address)), s3_home.folder)
+    file = SealedFiles(archive).open(archive.url("any"))
+
+    def read(offset: int) -> bytes:
+        file.seek(offset)
+        return file.read(1_000)
+
+    file.seek(1_000_000)
+    with ThreadPoolExecutor(1) as thread:
+        assert thread.submit(read, 5_000).result() == content[5_000:6_000]
+    assert file.read(1_000) == content[1_000_000:1_001_000]
 
 
 def test_killed_upload_leaves_no_file(s3_home: Home, s3: S3Server) -> None:
