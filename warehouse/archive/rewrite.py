@@ -25,6 +25,7 @@ from warehouse.archive.sources import (
     make_source_view,
     path_list,
     read_item,
+    require_content,
     require_sealed_files,
     require_size,
 )
@@ -75,7 +76,10 @@ def rewrite_without(
 def count_rows(
     warehouse: duckdb.DuckDBPyConnection, archive: Archive, conditions: Mapping[str, str]
 ) -> list[tuple[SealedFile, int]]:
-    """Count, without a change, the rows that would go, for each sealed file that has any. Raises RewriteFailed."""
+    """Count, without a change, the rows that would go, for each sealed file that has any.
+
+    Raises RewriteFailed, SealedFileDamaged.
+    """
     _require_event_tables(conditions)
     found: list[tuple[SealedFile, int]] = []
     for table_name, condition in conditions.items():
@@ -92,13 +96,19 @@ def _counts_by_url(
 ) -> dict[str, int]:
     """Read only the columns that the condition needs."""
     counts: dict[str, int] = {}
-    for stored, files in by_columns(known_files(warehouse, table_name)):
+    for stored, group in by_columns(known_files(warehouse, table_name)):
+        files = list(group)
         items = [read_item(column, kind, stored) for column, kind in declared_columns()[table_name].items()]
         query = rewrite_query("rows_by_file").format(
             read=", ".join(items), paths=path_list(archive, files), condition=condition
         )
-        with _as_failure(archive.url(table_name)):
+        try:
             counts |= dict(warehouse.execute(query).fetchall())
+        except duckdb.Error as error:
+            # it does not say which of them it could not read
+            for file in files:
+                require_content(archive, file)
+            raise RewriteFailed(archive.url(table_name), one_line(error)) from error
     return counts
 
 

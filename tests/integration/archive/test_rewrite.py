@@ -16,11 +16,13 @@ from tests.integration.archive.aging import OLDER, expire_now, gone
 from tests.integration.archive.rewriting import CONDITIONS, REASON, rewrite, without
 from tests.integration.archive.sealing import DAY, OTHER_DAY, TODAY, Home, Rows, part
 from tests.integration.archive.test_seal import LATE_ROW, flip_a_byte
+from warehouse.archive import rewrite as rewrite_module
 from warehouse.archive.errors import FilesNotNamed, ManifestDamaged, RewriteFailed, SealedFileDamaged
 from warehouse.archive.fingerprint import file_fingerprint, sha256_of
 from warehouse.archive.manifest import manifest_lines, read_chain, read_manifest
 from warehouse.archive.rewrite import count_rows
 from warehouse.archive.sealed_file import SealedFile, from_line
+from warehouse.archive.splitting import Split, write_staying
 from warehouse.archive.verify import list_files, unnamed_files, verify_files
 from warehouse.connection import open_warehouse
 
@@ -128,18 +130,18 @@ def test_file_of_which_nothing_stays_is_empty(sealed: Home, before: dict[str, Ro
     assert sealed.sources() == before
 
 
-def test_damaged_file_is_named_and_not_rewritten(sealed: Home, before: dict[str, Rows]) -> None:
+def test_damaged_file_is_named_and_not_rewritten(sealed: Home) -> None:
     path = sealed.archive / OLD
-    stat = path.stat()
     flip_a_byte(path)
+    damaged = path.read_bytes()
     # as a disk does it, without a new time of change
     with open_warehouse(sealed.warehouse_path) as warehouse:
         warehouse.execute("UPDATE meta.sealed_files SET modified_ns = ? WHERE path = ?", [path.stat().st_mtime_ns, OLD])
     manifest = sealed.manifest.read_bytes()
-    with pytest.raises((SealedFileDamaged, RewriteFailed), match=OLD):
+    with pytest.raises(SealedFileDamaged, match=OLD):
         rewrite(sealed, {"tracking_events": f"id > 0 AND received_at >= '{DAY}'"})
     assert sealed.manifest.read_bytes() == manifest
-    assert path.stat().st_size == stat.st_size
+    assert path.read_bytes() == damaged
     assert not (sealed.archive / NEW).exists()
 
 
@@ -338,3 +340,25 @@ def test_day_that_postgres_has_whole_does_not_expire(aged_home: Home) -> None:
     with psycopg.connect(aged_home.database_url, autocommit=True) as connection:
         connection.execute(f"DELETE FROM tracking_events WHERE user_id = 1 AND received_at < '{DAY}'".encode())
     assert gone(expire_now(aged_home)) == [("tracking_events", day) for day in (OLDER, OLD_DAY)]
+
+
+def test_file_that_does_not_add_up_replaces_nothing(
+    sealed: Home, before: dict[str, Rows], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A row more is lost on the way to the disk than should go."""
+
+    def write_less(connection: duckdb.DuckDBPyConnection, split: Split, path: Path, reason: str) -> None:
+        write_staying(connection, replace(split, condition=f"{split.condition} OR user_id = 2"), path, reason)
+
+    monkeypatch.setattr(rewrite_module, "write_staying", write_less)
+    with pytest.raises(RewriteFailed, match=r"7 rows stay and 3 go, 12 were sealed"):
+        rewrite(sealed, {"tracking_events": "user_id = 1"})
+    assert sealed.sources() == before
+    assert not list(sealed.archive.rglob("*.v1.*"))
+
+
+def test_verify_beside_a_rewrite_finds_no_fault(sealed: Home) -> None:
+    findings = verify_files(sealed.store)
+    first = next(findings)
+    rewrite(sealed)
+    assert [finding.fault for finding in [first, *findings]] == [None] * 4
