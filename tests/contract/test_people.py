@@ -9,6 +9,7 @@ from warehouse.people.holdings import BY_TABLE, HOLDINGS, NOT_PEOPLE
 from warehouse.people.matching import JSON_TEXTS, naming_columns
 from warehouse.tables import TABLES
 
+DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
 # what a column is called that names, or holds a text that may name, a person
 SUSPECT = re.compile(r"(_id|^person|^subject|^body|^answer|^detail|^meta|^certificate)$")
 
