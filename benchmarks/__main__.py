@@ -10,6 +10,7 @@ from rich.console import Console, RenderableType
 from benchmarks.bucket import measure_bucket
 from benchmarks.erase import DEFAULT_ROW_COUNT as ERASE_ROW_COUNT
 from benchmarks.erase import measure_erase
+from benchmarks.expire import DEFAULT_DAYS, DEFAULT_ROWS_A_DAY, measure_expire
 from benchmarks.ingest import measure_batches, measure_singles
 from benchmarks.ledger import measure_ledger
 from benchmarks.load import DEFAULT_ROW_COUNT, MEMORY_ROW_COUNT, measure_load, measure_memory
@@ -51,6 +52,7 @@ def _benchmarks(given: argparse.Namespace, url: str, folder: Path) -> dict[str, 
         "bucket": lambda: measure_bucket(url, folder),
         "seal": lambda: measure_seal(url, folder, given.events),
         "erase": lambda: measure_erase(url, folder, given.erase_rows),
+        "expire": lambda: measure_expire(url, folder, given.days, given.rows_a_day),
         "stats": lambda: measure_stats(url, folder, STATS_ROW_COUNT, given.repetitions),
         "memory": lambda: measure_memory(url, MEMORY_ROW_COUNT),
         **agents,
@@ -69,6 +71,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--events", type=int, default=DEFAULT_EVENT_COUNT, help="to seal (default %(default)s)")
     parser.add_argument(
         "--erase-rows", type=int, default=ERASE_ROW_COUNT, help="sealed events to erase from (default %(default)s)"
+    )
+    parser.add_argument("--days", type=int, default=DEFAULT_DAYS, help="to expire (default %(default)s)")
+    parser.add_argument(
+        "--rows-a-day", type=int, default=DEFAULT_ROWS_A_DAY, help="events of each of them (default %(default)s)"
     )
     parser.add_argument("--repetitions", type=int, default=5, help="runs of each (default %(default)s)")
     parser.add_argument(
