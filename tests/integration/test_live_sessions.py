@@ -1,12 +1,20 @@
 """Live sessions end with the setting's timeout; partitions are made ahead."""
 
+import json
+import threading
+from datetime import UTC, datetime
+
 import psycopg
 import pytest
 
+from ingest_app.database import make_engine
+from ingest_app.store import see_live_sessions
 from warehouse.aged_rows import BATCH_ROWS, Counts
 from warehouse.errors import PostgresQueryFailed, SettingUnusable
 from warehouse.live_sessions import delete_stale_live_sessions
 from warehouse.partitions import make_event_partitions
+
+SESSION = {"user_type": "student", "app_name": "DViz", "country_code": None}
 
 
 def insert_sessions(database: psycopg.Connection, prefix: str, count: int, age: str) -> None:
@@ -86,3 +94,28 @@ def test_unmigrated_database_names_the_command(empty_database_url: str) -> None:
         make_event_partitions(empty_database_url)
     with pytest.raises(PostgresQueryFailed, match="footfall migrate"):
         delete_stale_live_sessions(empty_database_url)
+
+
+def test_heartbeats_meanwhile_keep_their_sessions(database: psycopg.Connection, database_url: str) -> None:
+    # every one of them is stale when the cleanup begins, and a third of them sends a heartbeat while it goes on
+    insert_sessions(database, "s", 3_000, "1 hour")
+    engine = make_engine(database_url)
+    beats = [
+        {**SESSION, "session_id": f"s{number}", "user_id": number, "last_heartbeat": datetime.now(UTC).isoformat()}
+        for number in range(1, 3_001, 3)
+    ]
+
+    def beat() -> None:
+        for some in (beats[first : first + 50] for first in range(0, len(beats), 50)):
+            with engine.begin() as connection:
+                see_live_sessions(connection, json.dumps(some).encode())
+
+    beating = threading.Thread(target=beat)
+    beating.start()
+    while beating.is_alive():
+        delete_stale_live_sessions(database_url)
+    beating.join()
+    engine.dispose()
+    delete_stale_live_sessions(database_url)
+    alive = {row[0] for row in database.execute("SELECT session_id FROM tracking_live_sessions").fetchall()}
+    assert alive == {beat["session_id"] for beat in beats}
