@@ -25,7 +25,8 @@ from ingest_app.schema import (
 )
 from ingest_app.spool.reader import read_backlog
 from warehouse.archive.overdue import RUN, find_overdue
-from warehouse.errors import SettingUnusable, WarehouseError
+from warehouse.archive.store import open_archive
+from warehouse.errors import SettingUnusable, WarehouseError, one_line
 from warehouse.held_back import held_back
 from warehouse.housekeeping import outlived
 
@@ -37,6 +38,7 @@ LATE_REFRESH = timedelta(minutes=20)
 LATE_DRAIN_SECONDS = 300.0
 LATE_COMMIT_SECONDS = 300.0
 NAMED_BALANCES = 5
+PROBE = "doctor.probe"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,7 @@ def health(connection: Connection, settings: Settings) -> Iterator[Finding]:
     yield _retention(connection)
     yield _growth(connection, settings.home)
     yield _erasures(connection)
+    yield _archive(settings)
     yield _warehouse(settings.published_path)
     yield _disk(settings.home)
 
@@ -301,6 +304,21 @@ def _growth(connection: Connection, home: Path) -> Finding:
     except WarehouseError as error:
         return Finding("growth", False, str(error), "mend the tables, columns and settings first")
     return Finding("growth", not found, "; ".join(found) or "nothing outlives its rule", "do what it says")
+
+
+def _archive(settings: Settings) -> Finding:
+    """Put a file where sealed days are kept, and take it away again."""
+    advice = "until that is mended no day is sealed; check FOOTFALL_ARCHIVE and the rights there"
+    try:
+        archive = open_archive(settings.archive_address, settings.warehouse_path)
+        if settings.archive_address is None and not Path(archive.address).exists():
+            return Finding("archive", True, f"{archive.address}, made with the first sealed day")
+        archive.staging(PROBE).write_text("for a moment\n")
+        archive.put_in_place(PROBE)
+        archive.remove(PROBE)
+    except (WarehouseError, OSError) as error:
+        return Finding("archive", False, one_line(error), advice)
+    return Finding("archive", True, f"{archive.address} can be written")
 
 
 def _warehouse(published_path: Path) -> Finding:

@@ -11,6 +11,7 @@ from footfall.doctor import LATE_DRAIN_SECONDS, Finding, health
 from footfall.settings import load_settings
 from ingest_app.database import make_engine
 from tests.integration.spools import a_part, a_spool, an_event
+from tests.s3_server import BUCKET, S3Server
 
 
 @pytest.fixture
@@ -60,6 +61,35 @@ def test_damaged_spool_is_not_well(engine: Engine, tmp_path: Path, spools: Path)
     found = finding(engine, tmp_path, "spool")
     assert not found.is_well
     assert "damaged files: 1" in found.found
+
+
+def test_archive_is_named_where_it_is(
+    engine: Engine, tmp_path: Path, s3: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert finding(engine, tmp_path, "archive").found == f"{tmp_path / 'archive'}, made with the first sealed day"
+    for address, named in [
+        (str(tmp_path / "elsewhere"), str(tmp_path / "elsewhere")),
+        (s3.address("doctor"), f"s3://{BUCKET}/doctor at 127.0.0.1:{s3.port}"),
+    ]:
+        monkeypatch.setenv("FOOTFALL_ARCHIVE", address)
+        found = finding(engine, tmp_path, "archive")
+        assert (found.is_well, found.found) == (True, f"{named} can be written")
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_archive_that_cannot_be_written_is_not_well(
+    engine: Engine, tmp_path: Path, s3: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a file").touch()
+    for address, told in [
+        (str(tmp_path / "a file" / "archive"), "File exists"),
+        (s3.address("doctor", bucket="no-bucket"), "there is no bucket"),
+    ]:
+        monkeypatch.setenv("FOOTFALL_ARCHIVE", address)
+        found = finding(engine, tmp_path, "archive")
+        assert not found.is_well
+        assert told in found.found
+        assert "check FOOTFALL_ARCHIVE" in found.advice
 
 
 def test_rejected_records_are_counted(engine: Engine, tmp_path: Path) -> None:

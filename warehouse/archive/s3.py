@@ -33,7 +33,6 @@ CREDENTIALS = (
     "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, and that they may list, read, write and delete"
 )
 ADVICE = {
-    "NO_SUCH_BUCKET": "make the bucket, or put FOOTFALL_ARCHIVE right",
     "NETWORK_CONNECTION": "check the network, and the endpoint in FOOTFALL_ARCHIVE; nothing is lost, try again then",
     "ACCESS_DENIED": CREDENTIALS,
     "INVALID_ACCESS_KEY_ID": CREDENTIALS,
@@ -202,13 +201,18 @@ class S3Archive(Archive):
 
     @contextmanager
     def _answering(self, purpose: str) -> Iterator[None]:
-        """Put what AWS's client says into one line. Raises ArchiveUnusable; a file that is not there stays that."""
+        """Put what AWS's client says into one line. A file that is not there stays that.
+
+        Raises BucketMissing, ArchiveUnusable.
+        """
         try:
             yield
         except OSError as error:
             # those of the local disk have a number
             if error.errno is not None:
                 raise
+            if "NO_SUCH_BUCKET" in str(error):
+                raise BucketMissing(self.address) from None
             raise ArchiveUnusable(self.address, purpose, _reason(error), _advice(error)) from None
 
 
