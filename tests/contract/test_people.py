@@ -46,7 +46,7 @@ def test_search_knows_what_removal_goes_by() -> None:
     for holding in HOLDINGS:
         if holding.columns:
             columns = {
-                column.name: column.type.compile(dialect=postgresql.dialect())
+                column.name: column.type.compile(dialect=postgresql.dialect())  # type: ignore[no-untyped-call]
                 for column in metadata.tables[holding.table].columns
             }
             found = naming_columns(holding.table, columns)

@@ -121,7 +121,7 @@ def _remove(connection: psycopg.Connection, erasure: Erasure) -> _Counts:
     if person.account_id is not None:
         unlinked = _run(connection, "postgres_unlink", account_id=person.account_id)
         counts.add("users, whose link was emptied", unlinked, ["users"])
-    connection.execute(people_query("postgres_audit_erasure").encode(), ["footfall erase", erasure.mark])
+    connection.execute(people_query("postgres_audit_erasure").encode(), [erasure.mark, erasure.id])
     return counts
 
 

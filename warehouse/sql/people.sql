@@ -101,7 +101,7 @@ SET
 WHERE {condition}
 
 -- postgres_audit_erasure --
-INSERT INTO admin_audit_log (actor, action, subject) VALUES (%s, 'person.erase', %s)
+INSERT INTO admin_audit_log (actor, action, subject) SELECT actor, 'person.erase', %s FROM erasures WHERE id = %s
 
 -- postgres_columns --
 -- Which columns has each table, in all schemas but those of the server and of Dagster? Partitions are in their table.
