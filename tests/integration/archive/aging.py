@@ -39,6 +39,11 @@ class Aged:
     database: str
 
 
+def of(home: Home) -> Aged:
+    """Let a home be copied."""
+    return Aged(home, str(make_url(home.database_url).database))
+
+
 def age(home: Home) -> None:
     """Fill two old days, a young one and today; load and seal them."""
     with psycopg.connect(home.database_url, autocommit=True) as connection:

@@ -70,8 +70,8 @@ def test_restored_rows_are_what_they_were(aged_home: Home) -> None:
     assert restore(aged_home, OLD, OLDER) == [0, 0, 0, 0]
     for full in (False, True):
         aged_home.load(full=full)
-        assert aged_home.seal() == []
         assert aged_home.sources() == before
+    assert aged_home.seal() == []
     assert aged_home.hot_count() == 12
     assert gone(expire_now(aged_home)) == ALL_OLD
     assert aged_home.sources() == before
