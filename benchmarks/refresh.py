@@ -95,6 +95,7 @@ class Bench:
     home: Path
     database_url: str
     project: ParsedProject
+    archive_address: str | None = None
 
     @property
     def warehouse_path(self) -> Path:
@@ -103,13 +104,13 @@ class Bench:
 
     def refresh(self, *, full: bool = False) -> Refresh:
         """Do what the job does, step by step."""
-        os.environ["FOOTFALL_HOME"] = str(self.home)
+        os.environ.update(FOOTFALL_HOME=str(self.home), FOOTFALL_ARCHIVE=self.archive_address or "")
         done = Refresh()
         started = time.perf_counter()
-        load(self.database_url, self.warehouse_path)
+        load(self.database_url, self.warehouse_path, archive_address=self.archive_address)
         done.load = time.perf_counter() - started
         started = time.perf_counter()
-        prepare_sources(self.warehouse_path)
+        prepare_sources(self.warehouse_path, self.archive_address)
         touched = begin_build(self.warehouse_path, "bench", models_version=self.project.fingerprint, full=full)
         done.results = build(self.project, self.home / "dbt", touched)
         failed = [f"{result.name}: {result.message}" for result in done.results if result.is_failed]
@@ -125,7 +126,7 @@ class Bench:
 
 def measure_refresh(database_url: str, folder: Path, repetitions: int) -> Group:
     """Time refreshes on a short history and on a long one, then a full rebuild of the long one."""
-    benches = {history: _make(database_url, folder / str(history), history) for history in HISTORIES}
+    benches = {history: make_bench(database_url, folder / str(history), history) for history in HISTORIES}
     full = {history: bench.refresh(full=True) for history, bench in benches.items()}
     some: dict[int, list[Refresh]] = {history: [] for history in HISTORIES}
     none: dict[int, list[Refresh]] = {history: [] for history in HISTORIES}
@@ -143,22 +144,26 @@ def measure_refresh(database_url: str, folder: Path, repetitions: int) -> Group:
     return Group(_refreshes(rows), _rebuild(longest, full[longest], _by_hand(benches[longest], repetitions)))
 
 
-def _make(database_url: str, home: Path, history: int) -> Bench:
+def make_bench(
+    database_url: str, home: Path, history: int, *, days: int = HISTORY_DAYS, archive_address: str | None = None
+) -> Bench:
+    """Make a home with so many rows sealed in so many days, and a Postgres without an event."""
     os.environ["FOOTFALL_HOME"] = str(home)
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("TRUNCATE tracking_events, event_ids")
-    bench = Bench(home, database_url, parse(home / "dbt"))
+    bench = Bench(home, database_url, parse(home / "dbt"), archive_address)
     load(database_url, bench.warehouse_path)
     today = datetime.now(UTC).date()
-    for number in range(HISTORY_DAYS):
-        _seal(bench.warehouse_path, today - timedelta(days=HISTORY_DAYS + 1 - number), number, history // HISTORY_DAYS)
+    for number in range(days):
+        _seal(bench, today - timedelta(days=days + 1 - number), number, history // days)
     return bench
 
 
-def _seal(warehouse_path: Path, day: date, number: int, row_count: int) -> None:
-    archive = open_archive(None, warehouse_path)
+def _seal(bench: Bench, day: date, number: int, row_count: int) -> None:
+    archive = open_archive(bench.archive_address, bench.warehouse_path)
     name = part_name(TABLE, day.isoformat(), 0)
-    with open_warehouse(warehouse_path) as warehouse:
+    with open_warehouse(bench.warehouse_path) as warehouse:
+        archive.attach(warehouse)
         warehouse.execute(A_DAY.format(day=day, first=number * row_count, end=(number + 1) * row_count))
         cursor = read_cursors(warehouse)[TABLE]
         seal.write_part(warehouse, archive.staging(name), TABLE, day)
