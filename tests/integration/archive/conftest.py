@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import make_url
 
 from tests.integration.archive.aging import Aged, age, copied
-from tests.integration.archive.sealing import DAY, OTHER_DAY, Home, days_ago, fill
+from tests.integration.archive.sealing import DAY, OTHER_DAY, Home, Rows, days_ago, fill
 from tests.s3_server import S3Server
 
 
@@ -83,3 +83,27 @@ def empty_migrated_url(server_url: str, template_database: str) -> Iterator[str]
             yield make_url(server_url).set(database=name).render_as_string(hide_password=False)
         finally:
             connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture(scope="session")
+def sealed_once(loaded: Home, tmp_path_factory: pytest.TempPathFactory) -> tuple[Home, dict[str, Rows]]:
+    """All ended days sealed, and what models read of it; for tests that copy it."""
+    folder = tmp_path_factory.mktemp("sealed") / "home"
+    shutil.copytree(loaded.folder, folder)
+    home = Home(folder, loaded.database_url)
+    home.seal()
+    return home, home.sources()
+
+
+@pytest.fixture
+def sealed(sealed_once: tuple[Home, dict[str, Rows]], tmp_path: Path) -> Home:
+    """A copy of it, for a test that changes nothing in Postgres."""
+    home, _ = sealed_once
+    shutil.copytree(home.folder, tmp_path / "home")
+    return replace(home, folder=tmp_path / "home")
+
+
+@pytest.fixture(scope="session")
+def before_rewrite(sealed_once: tuple[Home, dict[str, Rows]]) -> dict[str, Rows]:
+    """What models read of it."""
+    return sealed_once[1]

@@ -1,10 +1,11 @@
-"""A person who leaves sealed days: which rows are the person's, and a home without them. No assertion here."""
+"""A person who leaves sealed days: which rows are theirs, a home without them, and its faults. No assertion here."""
 
 from collections.abc import Callable
 from typing import Any
 
 from tests.integration.archive.sealing import Home, Rows
 from warehouse.archive.rewrite import Rewritten, rewrite_without
+from warehouse.archive.verify import unnamed_files, verify_files
 from warehouse.connection import open_warehouse
 
 # the place in a row of `sealing.EVENTS` and of `sealing.ACTIVITY` that tells whose it is
@@ -35,3 +36,8 @@ def without(sources: dict[str, Rows], sealed_before: str) -> dict[str, Rows]:
 
 def received_date(table: str, row: tuple[Any, ...]) -> str:
     return f"{row[6 if table == 'activity_events' else 14]:%Y-%m-%d}"
+
+
+def faults(home: Home) -> list[str]:
+    findings = (*verify_files(home.store), *unnamed_files(home.store))
+    return [f"{finding.subject} {finding.fault}: {finding.advice}" for finding in findings if finding.fault]

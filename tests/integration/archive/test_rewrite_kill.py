@@ -77,25 +77,11 @@ for one in sys.argv[2:]:
 
 
 @pytest.fixture(scope="module")
-def sealed(loaded: Home, tmp_path_factory: pytest.TempPathFactory) -> Home:
-    folder = tmp_path_factory.mktemp("sealed") / "home"
-    shutil.copytree(loaded.folder, folder)
-    home = Home(folder, loaded.database_url)
-    home.seal()
-    return home
-
-
-@pytest.fixture(scope="module")
-def before(sealed: Home) -> dict[str, Rows]:
-    return sealed.sources()
-
-
-@pytest.fixture(scope="module")
 def ended(
-    sealed: Home, before: dict[str, Rows], tmp_path_factory: pytest.TempPathFactory
+    sealed_once: tuple[Home, dict[str, Rows]], tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Mapping[str, Home], str]:
     """A home for each end, and what the rewrites said."""
-    assert before
+    sealed, _ = sealed_once
     places = {"killed": KILLED_AFTER, "lost": LOST_AFTER, "full": FULL_IN}
     ends = [f"{end}/{step}" for end, steps in places.items() for step in steps]
     folder = tmp_path_factory.mktemp("ended")
@@ -132,31 +118,31 @@ def assert_resumes(home: Home, before: dict[str, Rows], *, is_committed: bool) -
 
 @pytest.mark.parametrize("step", KILLED_AFTER)
 def test_rewrite_killed_after_a_step_is_resumed(
-    ended: tuple[Mapping[str, Home], str], before: dict[str, Rows], step: str
+    ended: tuple[Mapping[str, Home], str], before_rewrite: dict[str, Rows], step: str
 ) -> None:
     homes, said = ended
     assert f"killed/{step} -9\n" in said
-    assert_resumes(homes[f"killed/{step}"], before, is_committed=step in COMMITTED)
+    assert_resumes(homes[f"killed/{step}"], before_rewrite, is_committed=step in COMMITTED)
 
 
 @pytest.mark.parametrize("step", FULL_IN)
 def test_full_disk_stops_the_rewrite_and_no_more(
-    ended: tuple[Mapping[str, Home], str], before: dict[str, Rows], step: str
+    ended: tuple[Mapping[str, Home], str], before_rewrite: dict[str, Rows], step: str
 ) -> None:
     homes, said = ended
     told, _, _ = said.partition(f"full/{step} 1\n")
     assert f"{FIRST} was not rewritten and is as it was" in told.splitlines()[-1]
-    assert_resumes(homes[f"full/{step}"], before, is_committed=step == "rewrite.complete_manifest")
+    assert_resumes(homes[f"full/{step}"], before_rewrite, is_committed=step == "rewrite.complete_manifest")
 
 
 @pytest.mark.parametrize("step", LOST_AFTER)
 def test_warehouse_lost_with_a_killed_rewrite_comes_back(
-    ended: tuple[Mapping[str, Home], str], before: dict[str, Rows], step: str
+    ended: tuple[Mapping[str, Home], str], before_rewrite: dict[str, Rows], step: str
 ) -> None:
     """Postgres has the rows still, so that whatever no file has is loaded from there."""
     home = ended[0][f"lost/{step}"]
     home.warehouse_path.unlink()
     home.load(full=True)
-    assert home.sources() == before
+    assert home.sources() == before_rewrite
     assert home.hot_count("activity_events") == LOST_AFTER[step]
     assert len(names_in(home) & {FIRST, NEW}) == 1
