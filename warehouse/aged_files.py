@@ -52,7 +52,7 @@ class AgedFiles:
 AGED_FILES = {
     "unfinished_files": AgedFiles(("warehouse/*.new", "warehouse/*.new.wal", "warehouse/*.tmp/*")),
     "restored": AgedFiles(("warehouse/restored.duckdb",)),
-    "dagster_files": AgedFiles(("dagster/logs/*", "dagster/storage/*")),
+    "dagster_files": AgedFiles(("dagster/logs/*", "dagster/storage/storage/*")),
     "dbt_parsed": AgedFiles(("dbt/parsed/*",)),
     "logs": AgedFiles(("logs/*.log.*",)),
 }

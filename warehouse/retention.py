@@ -167,7 +167,7 @@ RULES = (
     ),
     Rule(
         "dagster_files",
-        "output of runs on disk, in `dagster/logs/` and `dagster/storage/`",
+        "what runs leave on disk, in `dagster/logs/` and `dagster/storage/storage/`",
         14 * DAY,
         "as the runs that wrote it, which leave it behind",
     ),

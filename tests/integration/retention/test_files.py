@@ -19,7 +19,7 @@ OLD = [
     "warehouse/warehouse.duckdb.tmp/spilled.tmp",
     "warehouse/restored.duckdb",
     "dagster/logs/0badcafe-0000-4000-8000-000000000000",
-    "dagster/storage/0badcafe-0000-4000-8000-000000000000",
+    "dagster/storage/storage/0badcafe-0000-4000-8000-000000000000",
     "dbt/parsed/0badcafe0badcafe",
     "logs/ingest.log.20200101T000000",
 ]
