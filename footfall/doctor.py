@@ -277,7 +277,10 @@ def _open_transactions(connection: Connection) -> Finding:
 def _retention(connection: Connection) -> Finding:
     """Look for days that ought to have left Postgres, as each refresh does."""
     try:
-        overdue = find_overdue(lambda query: connection.exec_driver_sql(query).all())
+        with connection.begin_nested():
+            overdue = find_overdue(lambda query: connection.exec_driver_sql(query).all())
+    except ProgrammingError:
+        return Finding("retention", False, "its tables cannot be looked at", "mend the tables and columns first")
     except SettingUnusable as error:
         return Finding("retention", False, str(error), "no day leaves Postgres before that: see the values of settings")
     return Finding("retention", not overdue, "; ".join(map(str, overdue)) or "no day of events is overdue", RUN)

@@ -238,3 +238,10 @@ def test_unusable_setting_fails_the_check_and_no_more(aged_home: Home) -> None:
     [check] = result.get_asset_check_evaluations()
     assert (result.success, check.passed) == (True, False)
     assert "archive_after_days is 'soon'" in str(check.description)
+
+
+def test_doctor_looks_on_where_an_event_table_is_gone(aged_home: Home, engine: Engine, tmp_path: Path) -> None:
+    run(aged_home, "DROP TABLE tracking_documents")
+    with engine.connect() as connection:
+        [finding] = [one for one in health(connection, load_settings(tmp_path)) if one.item == "retention"]
+    assert finding.found == "its tables cannot be looked at"
