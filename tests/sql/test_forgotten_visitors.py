@@ -8,6 +8,7 @@ import pytest
 
 from tests.sql import rows
 from tests.sql.conftest import Models, Rows, messages
+from tests.sql.moments import TICK
 from tests.sql.seed_sql import in_order, seed_rows
 from tests.sql.state_rows import visitor_sessions
 from warehouse.aged_rows import AGED_ROWS
@@ -26,7 +27,7 @@ ZONES = ("Asia/Kathmandu", "Australia/Lord_Howe")
 def told(make_models: Callable[[], Models], module_database: psycopg.Connection) -> dict[str, list[Rows]]:
     """What the marts say in each zone: before, by the seed's SQL on Postgres, and after."""
     models = make_models()
-    rows.insert(module_database, "visitor_sessions", visitor_sessions())
+    rows.insert(module_database, "visitor_sessions", [*visitor_sessions(), *_around_midnights()])
     models.copy_raw(module_database)
     found = {zone: [numbers(models, zone), _by_seed(module_database, zone)] for zone in ZONES}
     # one night and a later one, so that numbers are added to numbers
@@ -65,6 +66,16 @@ def numbers(models: Models, zone: str) -> Rows:
     """Build both marts, and read all that they say of visitors."""
     models.build(*MODELS, reporting_timezone=zone, as_of=AS_OF.isoformat())
     return [*models.rows(VISITORS), *in_order(models.rows(DAYS))]
+
+
+def _around_midnights() -> list[rows.Row]:
+    """Visits just before and at midnight in Kathmandu and, in summer and in winter, on Lord Howe Island."""
+    midnights = [datetime(2024, *at, tzinfo=UTC) for at in ((7, 1, 18, 15), (7, 1, 13, 30), (1, 9, 13, 0))]
+    spans = [(moment - before, moment) for moment in midnights for before in (TICK, timedelta())]
+    return [
+        {"session_id": f"midnight{number}", "first_seen_at": first, "last_seen_at": last}
+        for number, (first, last) in enumerate(spans)
+    ]
 
 
 def _by_seed(database: psycopg.Connection, zone: str) -> Rows:
