@@ -73,7 +73,7 @@ def copied(aged: Aged, server_url: str, folder: Path) -> Iterator[Home]:
 
 
 def expire_now(home: Home, *, dry_run: bool = False) -> Expiry:
-    return expire(home.database_url, home.warehouse_path, dry_run=dry_run)
+    return expire(home.database_url, home.warehouse_path, archive_address=home.archive_address, dry_run=dry_run)
 
 
 def gone(expiry: Expiry) -> list[tuple[str, date]]:

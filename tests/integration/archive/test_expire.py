@@ -1,5 +1,9 @@
 """The expire: old days leave Postgres, and no row is in fewer places than before it was proved to be in the archive."""
 
+import shutil
+import uuid
+from dataclasses import replace
+
 import psycopg
 import pytest
 
@@ -16,8 +20,11 @@ from tests.integration.archive.aging import (
 )
 from tests.integration.archive.sealing import DAY, PARTITION, Home, days_ago, part
 from tests.integration.archive.test_seal import flip_a_byte
+from tests.s3_server import S3Server
 from warehouse.archive import expire
 from warehouse.archive.detach import detach
+from warehouse.archive.restore import choose
+from warehouse.archive.restore_postgres import restore_into_postgres
 from warehouse.archive.retention import Partition
 from warehouse.errors import OtherDatabase, SettingUnusable
 from warehouse.partitions import make_event_partitions
@@ -174,3 +181,19 @@ def test_table_named_for_no_day_is_left_alone(aged_home: Home) -> None:
     assert gone(expire_now(aged_home)) == ALL_OLD
     aged_home.load()
     assert count(aged_home, "SELECT count(*) FROM tracking_events_p20249999") == 1
+
+
+def test_days_in_a_bucket_let_theirs_go_and_come_back(aged_home: Home, s3: S3Server) -> None:
+    home = replace(aged_home, archive_address=s3.address(f"tests/{uuid.uuid4().hex}"))
+    for name in aged_home.store.listing():
+        with aged_home.store.local(name) as path:
+            shutil.copy(path, home.store.staging(name))
+        home.store.put_in_place(name)
+    shutil.rmtree(home.archive)
+    home.store.remove(part("tracking_events", OLD))
+    expiry = expire_now(home)
+    assert gone(expiry) == [one for one in ALL_OLD if one != ("tracking_events", OLD)]
+    assert "part-0.parquet is missing: this partition is the only whole copy" in str(expiry.stays[0])
+    files = choose(home.store, [OLDER])
+    restored = restore_into_postgres(home.database_url, home.warehouse_path, home.store, files)
+    assert [one.written_row_count for one in restored] == [4, 12]
