@@ -157,7 +157,7 @@ RULES = (
         "dagster_checks",
         "results of asset checks in Dagster, which outlive their runs",
         14 * DAY,
-        "a refresh leaves a row for each check, about 40,000 a day",
+        "a refresh leaves a row for each check, about 25,000 a day",
     ),
     Rule(
         "dagster_ticks",
