@@ -1,6 +1,6 @@
 """A person's rows in Postgres: whose ids and sessions they are, and their removal in one transaction. No DuckDB here.
 
-Deletes in event tables go through all partitions, and through those that are detached and not dropped yet.
+Deletes in event tables go through all partitions, and through those that are leaving and not dropped yet.
 """
 
 from collections.abc import Iterable
@@ -82,12 +82,11 @@ def vacuum(connection: psycopg.Connection, erasure: Erasure) -> None:
 
 
 def detached_tables(connection: psycopg.Connection) -> dict[str, list[str]]:
-    """Name for each event table the partitions that are detached."""
+    """Name for each event table the partitions that are detached, or half detached: a query of the table misses both."""
     query = filled_postgres_query("detached", names=sql.Literal(PARTITIONED))
     found: dict[str, list[str]] = {}
-    for parent, partition, is_pending in connection.execute(query.encode()):
-        if not is_pending:
-            found.setdefault(parent, []).append(partition)
+    for parent, partition, _ in connection.execute(query.encode()):
+        found.setdefault(parent, []).append(partition)
     return found
 
 

@@ -104,12 +104,14 @@ WHERE {condition}
 INSERT INTO admin_audit_log (actor, action, subject) SELECT actor, 'person.erase', %s FROM erasures WHERE id = %s
 
 -- postgres_columns --
--- Which columns has each table, in all schemas but those of the server and of Dagster? Partitions are in their table.
+-- Which columns has each table, in all schemas but those of the server and of Dagster? Partitions are in their table,
+-- which no longer shows one that is half detached.
 SELECT n.nspname::text, c.relname::text, a.attname::text, format_type(a.atttypid, NULL)
 FROM pg_class AS c
 JOIN pg_namespace AS n ON n.oid = c.relnamespace
 JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-WHERE c.relkind IN ('r', 'p', 'm') AND NOT c.relispartition
+WHERE c.relkind IN ('r', 'p', 'm')
+    AND (NOT c.relispartition OR EXISTS (SELECT FROM pg_inherits AS i WHERE i.inhrelid = c.oid AND i.inhdetachpending))
     AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'dagster')
 ORDER BY 1, 2, a.attnum
 
