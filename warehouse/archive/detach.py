@@ -13,7 +13,7 @@ import psycopg
 from psycopg import sql
 from psycopg.errors import LockNotAvailable, QueryCanceled
 
-from warehouse.archive.errors import DayHeldUp
+from warehouse.archive.errors import DayHeldUp, DayStays
 from warehouse.archive.fingerprint import day_bounds, postgres_text
 from warehouse.archive.retention import Partition, State, find_partitions
 from warehouse.archive.sealed_file import Fingerprint
@@ -122,12 +122,15 @@ def attach(connection: psycopg.Connection, partition: Partition) -> None:
 def drop_if(connection: psycopg.Connection, partition: Partition, is_whole: Callable[[], object]) -> int:
     """Drop a detached table once `is_whole` has looked at it where nobody can change it; return its bytes.
 
-    What `is_whole` raises leaves the table as it was. Raises DayHeldUp where somebody else uses it.
+    What `is_whole` raises leaves the table as it was. Raises DayStays where somebody has attached it again: to drop a
+    partition locks the event table against everybody; DayHeldUp where somebody else uses it.
     """
     for _ in range(ATTEMPTS):
         try:
             with connection.transaction():
                 _run(connection, "lock_alone", partition=sql.Identifier(partition.name))
+                if state_of(connection, partition) != "detached":
+                    raise DayStays(partition.table_name, partition.day, "somebody has attached it again (run it again)")
                 is_whole()
                 byte_count = size_of(connection, partition)
                 drop_table(connection, partition)

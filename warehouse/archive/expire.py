@@ -9,14 +9,14 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 
 import duckdb
 import psycopg
 
-from warehouse.archive.detach import attach, detach, drop_if, fetcher, fingerprint_of, open_session, size_of
+from warehouse.archive.detach import attach, detach, drop_if, fetcher, fingerprint_of, open_session, size_of, state_of
 from warehouse.archive.errors import DayHeldUp, DayStays
 from warehouse.archive.fingerprint import hot_fingerprint
 from warehouse.archive.manifest import complete_manifest, known_files, known_lines
@@ -117,6 +117,11 @@ def _take_turn(
     ends_at = time.monotonic() + TURN_SECONDS
     while left and time.monotonic() < ends_at:
         partition = left.popleft()
+        # the list is older than the lock: another expire may have ended this day, a restore may have brought it back
+        state = state_of(connection, partition)
+        if state is None:
+            continue
+        partition = replace(partition, state=state)
         # whoever holds up one day of a table holds up them all
         if any(isinstance(stays, DayHeldUp) and stays.table == partition.table_name for stays in expiry.stays):
             continue
@@ -195,11 +200,11 @@ def _sums(archive: Archive, parts: Sequence[SealedFile]) -> list[Fingerprint]:
 
 def _put_back(connection: psycopg.Connection, partition: Partition) -> None:
     """Make it a partition again, if it is none now."""
-    [now] = [one for one in find_partitions(fetcher(connection)) if one.name == partition.name]
-    if now.state == "pending":
-        detach(connection, now)
-    if now.state != "attached":
-        attach(connection, now)
+    state = state_of(connection, partition)
+    if state == "pending":
+        detach(connection, partition)
+    if state in {"pending", "detached"}:
+        attach(connection, partition)
 
 
 def _oldest_days(partitions: Sequence[Partition]) -> dict[str, date]:
