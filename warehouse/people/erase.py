@@ -15,6 +15,7 @@ import psycopg
 
 from warehouse.archive.sources import prepare_sources
 from warehouse.archive.store import Archive, open_archive
+from warehouse.columns import declared_columns, raw_columns, require_current_file
 from warehouse.connection import open_warehouse
 from warehouse.people import archive as files
 from warehouse.people import postgres, raw
@@ -29,8 +30,10 @@ RESTORED = "restored.duckdb"
 def opened(warehouse_path: Path, archive_address: str | None) -> Iterator[tuple[duckdb.DuckDBPyConnection, Archive]]:
     """Open the warehouse with views of all that the archive has; the caller holds the writer lock.
 
-    Raises what `prepare_sources` raises: nobody is erased from an archive that is not whole.
+    Raises WarehouseOutdated, and what `prepare_sources` raises: nobody is erased from an archive that is not whole.
     """
+    with open_warehouse(warehouse_path) as warehouse:
+        require_current_file(declared_columns(), raw_columns(warehouse), warehouse_path)
     prepare_sources(warehouse_path, archive_address)
     archive = open_archive(archive_address, warehouse_path)
     with open_warehouse(warehouse_path) as warehouse:
