@@ -15,7 +15,7 @@ SCHEMES = ("http", "https")
 
 @dataclass(frozen=True, slots=True)
 class S3Address:
-    """A bucket, the prefix of all keys (it may be empty), and how the bucket is reached."""
+    """A bucket, the prefix of all keys, and how the bucket is reached."""
 
     bucket: str
     prefix: str
@@ -24,7 +24,7 @@ class S3Address:
     @property
     def root(self) -> str:
         """What stands before `/` and a file's name in S3's own words: bucket and prefix."""
-        return f"{self.bucket}/{self.prefix}" if self.prefix else self.bucket
+        return f"{self.bucket}/{self.prefix}"
 
     def __str__(self) -> str:
         """Say it in a message."""
@@ -57,4 +57,7 @@ def read_s3_address(address: str) -> S3Address:
         raise ArchiveAddressWrong("names no bucket: it is s3://bucket/prefix")
     if options.get("scheme", "https") not in SCHEMES:
         raise ArchiveAddressWrong("has another scheme than http and https")
+    if not parts.path.strip("/"):
+        # what else is in the bucket would be listed as part of the archive
+        raise ArchiveAddressWrong("names no prefix, and a whole bucket is no archive: it is s3://bucket/prefix")
     return S3Address(parts.netloc, parts.path.strip("/"), options)

@@ -18,7 +18,7 @@ from pyarrow import NativeFile, fs
 from warehouse.archive.address import S3, S3Address
 from warehouse.archive.errors import ArchiveUnusable, BucketMissing
 from warehouse.archive.s3_reader import SealedFiles
-from warehouse.archive.store import NOT_IN_PLACE_YET, Archive, Listed
+from warehouse.archive.store import NOT_IN_PLACE_YET, Archive, Listed, is_unfinished
 
 # an S3 that is away stops a refresh within a minute: each of two tries ends after as long as nothing is heard
 CONNECT_SECONDS = 5
@@ -160,7 +160,7 @@ class S3Archive(Archive):
         """Remove uploads that were not given their name, and what a killed process left on the local disk."""
         with self._answering("list its files"):
             selector = fs.FileSelector(self._place.root, recursive=True, allow_not_found=True)
-            unfinished = [it.path for it in self._files.get_file_info(selector) if it.path.endswith(NOT_IN_PLACE_YET)]
+            unfinished = [it.path for it in self._files.get_file_info(selector) if is_unfinished(self._name(it.path))]
         for path in unfinished:
             with self._answering(f"remove {self._name(path)}"):
                 self._files.delete_file(path)

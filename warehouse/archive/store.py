@@ -5,20 +5,24 @@ under another one (`staging`) and then has its own at once and for good (`put_in
 """
 
 import os
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from fnmatch import fnmatch
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import duckdb
 
 from warehouse.archive.address import absolute_address, is_s3, read_s3_address
+from warehouse.tables import TABLES
 
 NOT_IN_PLACE_YET = ".new"
-PARTS = "part-*.parquet"
+# somebody may keep files of their own there: only what has a name of ours is touched
+EVENT_TABLES = "|".join(table.name for table in TABLES if table.kind == "event")
+PART = re.compile(rf"(?:{EVENT_TABLES})/received_date=[^/]+/part-[^/]+\.parquet")
+OURS = re.compile(rf"manifest\.jsonl|doctor\.probe|only-here/[^/]+\.parquet|{PART.pattern}(?:\.unnamed-[^/]+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,7 @@ class Archive(ABC):
 
     @abstractmethod
     def remove_unfinished(self) -> None:
-        """Remove all that is in staging; the caller holds the writer lock, so it is of somebody who was killed."""
+        """Remove what footfall left in staging; the caller holds the writer lock, so it is of one that was killed."""
 
     @abstractmethod
     def url(self, name: str) -> str:
@@ -95,7 +99,7 @@ class Archive(ABC):
         A seal that was stopped just before its commit leaves one, and a manifest that lost lines leaves many.
         """
         known = set(named)
-        return sorted(name for name in self.listing() if name not in known and _is_part(name))
+        return sorted(name for name in self.listing() if name not in known and PART.fullmatch(name))
 
 
 class FolderArchive(Archive):
@@ -157,7 +161,8 @@ class FolderArchive(Archive):
     def remove_unfinished(self) -> None:
         """Remove what a seal that was killed left half-written."""
         for path in self._folder.rglob(f"*{NOT_IN_PLACE_YET}"):
-            path.unlink()
+            if is_unfinished(path.relative_to(self._folder).as_posix()):
+                path.unlink()
 
     def url(self, name: str) -> str:
         """Return the absolute path."""
@@ -193,8 +198,9 @@ def part_name(table_name: str, received_date: str, part: int) -> str:
     return f"{table_name}/received_date={received_date}/part-{part}.parquet"
 
 
-def _is_part(name: str) -> bool:
-    return fnmatch(PurePosixPath(name).name, PARTS)
+def is_unfinished(name: str) -> bool:
+    """Tell whether it is a file of footfall's that does not have its own name yet."""
+    return name.endswith(NOT_IN_PLACE_YET) and OURS.fullmatch(name.removesuffix(NOT_IN_PLACE_YET)) is not None
 
 
 def _make_folder(folder: Path) -> None:

@@ -170,6 +170,23 @@ def test_object_that_an_upload_left_is_no_file(s3_home: Home, s3: S3Server) -> N
     assert s3.files.get_file_info(path_of(s3_home, f"{FILE}.new")).is_file is False
 
 
+@pytest.mark.parametrize("kind", ["folder", "bucket"])
+def test_files_of_others_stay_in_an_archive(home: Home, s3_home: Home, kind: str) -> None:
+    """Somebody keeps more than the archive there; of one that was killed, all goes."""
+    home = home if kind == "folder" else s3_home
+    others = [f"photos/{FILE}", "reports/part-1.parquet", "photos/holiday.new", "tracking_events/notes.new"]
+    others += ["photos/received_date=2026-01-01/part-0.parquet.new", "reports/manifest.jsonl.new"]
+    ours = ["only-here/tracking_events-20260101T000000.parquet", f"{FILE}.unnamed-1", part("tracking_events", DAY, 7)]
+    for name in [*others, *(f"{name}.new" for name in ours)]:
+        home.store.staging(name).write_text("the only copy")
+        home.store.put_in_place(name)
+    assert home.store.unnamed_parts([]) == []
+    home.store.remove_unfinished()
+    assert [name for name in others if home.store.look(name) is None] == []
+    assert [name for name in ours if home.store.look(f"{name}.new")] == []
+    assert home.seal() == SEALED
+
+
 def test_part_cut_short_before_its_seal_is_set_aside(s3_home: Home, s3: S3Server) -> None:
     with s3.files.open_output_stream(path_of(s3_home, FILE)) as stream:
         stream.write(b"PAR1 and no more")

@@ -93,9 +93,10 @@ def test_endpoint_that_is_away_is_named_soon(s3_home: Home, s3: S3Server) -> Non
             "has the option secret_key: there are endpoint_override, region, scheme",
         ),
         ("s3:///prefix", "names no bucket"),
+        ("s3://bucket/", "names no prefix, and a whole bucket is no archive"),
         ("s3://bucket/prefix?scheme=ftp", "has another scheme"),
     ],
-    ids=["of the bucket", "of the endpoint", "as an option", "no bucket", "scheme"],
+    ids=["of the bucket", "of the endpoint", "as an option", "no bucket", "no prefix", "scheme"],
 )
 def test_wrong_address_is_told_without_its_secret(address: str, told: str, tmp_path: Path) -> None:
     with pytest.raises(ArchiveAddressWrong, match=told) as raised:
