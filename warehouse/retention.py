@@ -96,7 +96,7 @@ RULES = (
     ),
     Rule(
         "event_ids",
-        "rows of `event_ids`, but those of imports (UUIDs of version 8), which stay",
+        "rows of `event_ids`; those of imports (UUIDs of version 8) stay, those of rejected records as long as these",
         8 * DAY,
         "a retry counts once within 7 days, and a day more for those that wait in another node's spool",
         waits_for_spools=True,
@@ -179,7 +179,7 @@ RULES = (
     ),
     Rule(
         "logs",
-        "old logs, `logs/*.log.*`: a log that is larger than 10 MB is set aside at night",
+        "old logs, `logs/*.log.*`: each log that has lines is set aside at night, Postgres's too",
         7 * DAY,
         "enough to look back on what was seen late",
     ),

@@ -87,6 +87,8 @@ rejected_records = Table(
     Column("body", Text, nullable=False),
     timestamp("rejected_at"),
     Index("rejected_records_rejected_at_idx", "rejected_at"),
+    # housekeeping asks of each old event id whether a rejected record names it
+    Index("rejected_records_event_id_idx", "event_id"),
 )
 
 # who was erased is told only while it is under way: `subject` and `person` (ids, sessions) go when it is finished
