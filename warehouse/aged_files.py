@@ -15,7 +15,6 @@ from pathlib import Path
 from warehouse.aged_rows import Counts
 from warehouse.retention import Aged, due
 
-LARGEST_LOG_BYTES = 10_000_000
 LOGS = ("logs/*.log", "postgres/log")
 # a spool's name begins with the time of its making: SQLite's files do not change with each record
 _SPOOL_MADE_AT = re.compile(r"^(\d{8}T\d{6})-")
@@ -49,12 +48,25 @@ class AgedFiles:
                     yield Aged(path, _changed_at(path))
 
 
+@dataclass(frozen=True, slots=True)
+class AgedLogs(AgedFiles):
+    """Logs that were set aside; who removes the old ones sets the others aside."""
+
+    def remove(self, home: Path, before: datetime, *, dry_run: bool = True) -> Counts:
+        """Remove as other files, then set aside what has been written since. Raises OSError."""
+        # not super(), which a class with slots does not find
+        counts = AgedFiles.remove(self, home, before, dry_run=dry_run)
+        if not dry_run:
+            set_logs_aside(home, datetime.now(UTC))
+        return counts
+
+
 AGED_FILES = {
     "unfinished_files": AgedFiles(("warehouse/*.new", "warehouse/*.new.wal", "warehouse/*.tmp/*")),
     "restored": AgedFiles(("warehouse/restored.duckdb",)),
     "dagster_files": AgedFiles(("dagster/logs/*", "dagster/storage/storage/*")),
     "dbt_parsed": AgedFiles(("dbt/parsed/*",)),
-    "logs": AgedFiles(("logs/*.log.*",)),
+    "logs": AgedLogs(("logs/*.log.*",)),
 }
 """Rule to its files."""
 
@@ -65,32 +77,41 @@ def oldest_spool(home: Path, *suffixes: str) -> datetime | None:
     return min((_made_at(path) for suffix in suffixes for path in folder.glob(f"*{suffix}")), default=None)
 
 
-def set_logs_aside(home: Path, now: datetime) -> int:
-    """Copy each log that has become large to `logs/NAME.log.TIME` and empty it; returns how many.
+def set_logs_aside(home: Path, now: datetime) -> None:
+    """Copy each log that has lines to `logs/NAME.log.TIME` and empty it, so that no line outlives the rule for long.
 
     Who writes to a log has it open to append, so its next line is the first of the emptied file. A line that comes in
     the moment between the copy's end and the emptying is lost: Postgres and the programs know no other way without
-    opening their logs anew.
+    opening their logs anew. Raises OSError, which names those that cannot be set aside, when the others are.
     """
-    large = [path for pattern in LOGS for path in sorted(home.glob(pattern)) if path.stat().st_size > LARGEST_LOG_BYTES]
-    for path in large:
+    faults = []
+    for path in [path for pattern in LOGS for path in sorted(home.glob(pattern))]:
         name = path.name if path.suffix else f"{path.parent.name}.log"
-        _set_aside(path, home / "logs" / f"{name}.{now.astimezone(UTC):%Y%m%dT%H%M%S}")
-    return len(large)
+        try:
+            if path.stat().st_size:
+                _set_aside(path, home / "logs" / f"{name}.{now.astimezone(UTC):%Y%m%dT%H%M%S}")
+        except OSError as error:
+            faults.append(f"{path} cannot be set aside: {error}")
+    if faults:
+        raise OSError("; ".join(faults))
 
 
 def _set_aside(path: Path, aside: Path) -> None:
     # under a name of its own until it is whole: who is killed before the log is emptied leaves all of it in the log
     unfinished = aside.with_name(f"{aside.name}.unfinished")
     unfinished.parent.mkdir(exist_ok=True)
-    with path.open("rb+") as log, unfinished.open("wb") as copy:
-        shutil.copyfileobj(log, copy)
-        copy.flush()
-        os.replace(unfinished, aside)
-        # what came meanwhile
-        shutil.copyfileobj(log, copy)
-        copy.flush()
-        log.truncate(0)
+    try:
+        with path.open("rb+") as log, unfinished.open("wb") as copy:
+            shutil.copyfileobj(log, copy)
+            copy.flush()
+            os.replace(unfinished, aside)
+            # what came meanwhile
+            shutil.copyfileobj(log, copy)
+            copy.flush()
+            log.truncate(0)
+    finally:
+        # a disk that is full needs the room
+        unfinished.unlink(missing_ok=True)
 
 
 def _changed_at(path: Path) -> datetime:

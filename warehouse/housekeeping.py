@@ -12,7 +12,7 @@ from typing import Protocol
 
 import psycopg
 
-from warehouse.aged_files import AGED_FILES, AgedFiles, oldest_spool, set_logs_aside
+from warehouse.aged_files import AGED_FILES, AgedFiles, oldest_spool
 from warehouse.aged_rows import AGED_ROWS, AgedRows, Counts
 from warehouse.errors import PostgresQueryFailed, WarehouseError, one_line
 from warehouse.postgres import connect
@@ -72,8 +72,6 @@ def keep_house(
     whole batches: the next run goes on. Raises PostgresUnreachable, PostgresQueryFailed.
     """
     with open_house(database_url, home, others or {}) as house:
-        if not dry_run:
-            set_logs_aside(home, house.now)
         return [_obey(house, rule, dry_run) for rule in RULES]
 
 

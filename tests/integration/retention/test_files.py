@@ -2,13 +2,13 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import psycopg
 import pytest
 
-from tests.integration.retention.growing import DAY, a_file, leave_alone
+from tests.integration.retention.growing import DAY, a_file, count, grow, leave_alone
 from warehouse import aged_files
 from warehouse.aged_files import set_logs_aside
 from warehouse.housekeeping import keep_house, outlived
@@ -40,12 +40,6 @@ OTHERS = [
 ]
 AGE = 40 * DAY
 LINES = "import sys\nfor line in sys.stdin: print(line, end='', flush=True)"
-
-
-@pytest.fixture
-def small_logs(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
-    monkeypatch.setattr(aged_files, "LARGEST_LOG_BYTES", 100)
-    yield 100
 
 
 def test_old_files_go_and_no_others(database_url: str, tmp_path: Path) -> None:
@@ -94,7 +88,7 @@ def test_old_files_that_stay_are_named(database_url: str, tmp_path: Path) -> Non
     assert {left.rule.name for left in outlived(database_url, tmp_path)} == set(aged_files.AGED_FILES)
 
 
-def test_log_is_set_aside_under_its_writer(database_url: str, tmp_path: Path, small_logs: int) -> None:
+def test_log_is_set_aside_under_its_writer(database_url: str, tmp_path: Path) -> None:
     log = tmp_path / "logs" / "drainer.log"
     log.parent.mkdir()
     with log.open("ab") as output:
@@ -102,7 +96,7 @@ def test_log_is_set_aside_under_its_writer(database_url: str, tmp_path: Path, sm
 
     def write(number: int) -> None:
         assert child.stdin
-        child.stdin.write(f"line {number} {'.' * small_logs}\n")
+        child.stdin.write(f"line {number} \n")
         child.stdin.flush()
         while f"line {number} " not in log.read_text():
             assert child.poll() is None
@@ -117,12 +111,25 @@ def test_log_is_set_aside_under_its_writer(database_url: str, tmp_path: Path, sm
     child.communicate()
 
 
-def test_small_and_absent_logs_are_left(tmp_path: Path, small_logs: int) -> None:
+def test_absent_and_empty_logs_are_left(tmp_path: Path) -> None:
     now = datetime.now(UTC)
-    assert set_logs_aside(tmp_path, now) == 0
-    a_file(tmp_path / "logs" / "admin.log", DAY)
-    assert set_logs_aside(tmp_path, now) == 0
+    set_logs_aside(tmp_path, now)
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "admin.log").touch()
     (tmp_path / "postgres").mkdir()
-    (tmp_path / "postgres" / "log").write_text("." * (small_logs + 1))
-    assert set_logs_aside(tmp_path, now) == 1
+    (tmp_path / "postgres" / "log").write_text("a line")
+    set_logs_aside(tmp_path, now)
     assert [path.name for path in (tmp_path / "logs").glob("*.log.*")] == [f"postgres.log.{now:%Y%m%dT%H%M%S}"]
+
+
+def test_log_that_cannot_be_set_aside_stops_nothing(
+    database: psycopg.Connection, database_url: str, tmp_path: Path
+) -> None:
+    a_file(tmp_path / "logs" / "a.log", DAY)
+    (tmp_path / "logs" / "gone.log").symlink_to(tmp_path / "nowhere")
+    a_file(tmp_path / "logs" / "z.log", DAY)
+    grow(database, "rejected_records", 200 * DAY)
+    [fault] = [found for found in keep_house(database_url, tmp_path, dry_run=False) if found.fault]
+    assert (fault.rule.name, "gone.log cannot be set aside" in fault.fault) == ("logs", True)
+    assert count(database, "rejected_records") == 0
+    assert [(tmp_path / "logs" / name).read_text() for name in ("a.log", "z.log")] == ["", ""]
