@@ -106,8 +106,11 @@ def expired_days(config: ExpireConfig, settings: dg.ResourceParam[Settings]) -> 
             "days": dg.MetadataValue.table([_expired(day) for day in expiry.expired]),
         },
     )
-    if expiry.stays:
-        raise dg.Failure(str(DaysStay(expiry.stays)), allow_retries=False)
+    reasons = [str(DaysStay(expiry.stays))] if expiry.stays else []
+    if expiry.failure:
+        reasons.append(f"it ended before all days had their turn: {expiry.failure}")
+    if reasons:
+        raise dg.Failure("; ".join(reasons), allow_retries=False)
 
 
 @dg.asset_check(

@@ -14,10 +14,11 @@ from datetime import date
 from pathlib import Path
 
 import duckdb
+import polars as pl
 import psycopg
 
 from warehouse.archive.detach import attach, detach, drop_if, fetcher, fingerprint_of, open_session, size_of, state_of
-from warehouse.archive.errors import DayHeldUp, DayStays
+from warehouse.archive.errors import ArchiveUnusable, BucketMissing, DayHeldUp, DayStays
 from warehouse.archive.fingerprint import hot_fingerprint
 from warehouse.archive.manifest import complete_manifest, known_files, known_lines
 from warehouse.archive.parts import shared_columns, sum_of_parts
@@ -28,6 +29,8 @@ from warehouse.archive.verify import file_fault
 from warehouse.columns import declared_columns
 from warehouse.connection import open_warehouse
 from warehouse.cursors import read_cursors, require_same_history
+from warehouse.errors import WarehouseError, one_line
+from warehouse.people.erasures import require_no_unfinished
 from warehouse.postgres import open_snapshot
 from warehouse.writer import POLL_SECONDS, writer_lock
 
@@ -48,13 +51,17 @@ class ExpiredDay:
 
 @dataclass(slots=True)
 class Expiry:
-    """What an expire did, or would do; `oldest_days` names, per table, the oldest day that Postgres has after it."""
+    """What an expire did, or would do; `oldest_days` names, per table, the oldest day that Postgres has after it.
+
+    `failure` is what ended it before all days had their turn.
+    """
 
     keep_days: int
     today: date
     expired: list[ExpiredDay] = field(default_factory=list)
     stays: list[DayStays] = field(default_factory=list)
     oldest_days: dict[str, date] = field(default_factory=dict)
+    failure: WarehouseError | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +78,12 @@ class _Proof:
             if not self.sealed:
                 raise _stays(partition, f"its {found.row_count:,} rows are not sealed (look at the job `seal`)")
             told = f"Postgres has {_told(found)}, its sealed files {_told(self.sealed[0])}"
-            raise _stays(partition, f"{told} (late rows the next `seal` takes; else rows were changed or lost by hand)")
+            advice = "late rows the next `seal` takes; else rows were changed or added by hand"
+            if found.row_count < self.sealed[0].row_count:
+                advice = (
+                    f"bring back what Postgres lacks: `footfall archive restore {partition.day}`, then run it again"
+                )
+            raise _stays(partition, f"{told} ({advice})")
         return found
 
 
@@ -86,22 +98,27 @@ def expire(
     """Let all days go that ended at least `archive_after_days` ago; with `dry_run` look at them as closely, no more.
 
     A day that is not proved stays, with the reason, and the others go. The writer lock is held for some seconds at a
-    time, so that a refresh need not wait for all days, and waited for at most `wait_seconds` each time. Raises
-    SettingUnusable, WriterBusy, WarehouseBehindArchive, ManifestDiffers, OtherDatabase, OtherPast, PostgresUnreachable,
-    PostgresQueryFailed.
+    time, so that a refresh need not wait for all days, and waited for at most `wait_seconds` each time. Raises, if no
+    day had its turn yet (else it is the `failure`), SettingUnusable, WriterBusy, WarehouseBehindArchive,
+    ManifestDiffers, OtherDatabase, OtherPast, ErasureUnfinished, PostgresUnreachable, PostgresQueryFailed.
     """
     archive = open_archive(archive_address, warehouse_path)
-    with open_session(database_url, "expire old days") as connection:
-        fetch = fetcher(connection)
-        keep_days, today = archive_after_days(fetch), today_of(fetch)
-        expiry = Expiry(keep_days, today)
-        left = deque(due(find_partitions(fetch), today, keep_days))
-        while left:
-            with _proving(database_url, warehouse_path, archive, wait_seconds) as warehouse:
-                _take_turn(connection, warehouse, archive, left, expiry, dry_run)
-            # who waits for the lock looks that often
-            time.sleep(2 * POLL_SECONDS if left else 0)
-        expiry.oldest_days = _oldest_days(find_partitions(fetch))
+    expiry = None
+    try:
+        with open_session(database_url, "expire old days") as connection:
+            fetch = fetcher(connection)
+            expiry = Expiry(archive_after_days(fetch), today_of(fetch))
+            left = deque(due(find_partitions(fetch), expiry.today, expiry.keep_days))
+            while left:
+                with _proving(database_url, warehouse_path, archive, wait_seconds) as warehouse:
+                    _take_turn(connection, warehouse, archive, left, expiry, dry_run)
+                # who waits for the lock looks that often
+                time.sleep(2 * POLL_SECONDS if left else 0)
+            expiry.oldest_days = _oldest_days(find_partitions(fetch))
+    except WarehouseError as error:
+        if expiry is None or not (expiry.expired or expiry.stays):
+            raise
+        expiry.failure = error
     return expiry
 
 
@@ -146,6 +163,8 @@ def _proving(
         # closed again at once: an open snapshot is what a detach waits for
         with open_snapshot(database_url) as snapshot:
             require_same_history(read_cursors(warehouse), snapshot)
+            # its rows are half removed: those of a day and of its files differ
+            require_no_unfinished(snapshot.fetch)
         complete_manifest(archive, known_lines(warehouse))
         yield warehouse
 
@@ -184,11 +203,14 @@ def prove(warehouse: duckdb.DuckDBPyConnection, archive: Archive, partition: Par
     hot = hot_fingerprint(warehouse, partition.table_name, partition.day, columns)
     if hot.row_count:
         raise _stays(partition, f"{hot.row_count:,} rows of it are not sealed yet (look at the job `seal`)")
-    for part in parts:
-        if fault := file_fault(archive, part):
-            only = "this partition is the only whole copy of the day now"
-            raise _stays(partition, f"{archive.url(part.path)} {fault}: {only} (put the file back from a backup)")
-    return _Proof(shared_columns(parts), _sums(archive, parts)) if parts else _Proof(columns, ())
+    try:
+        for part in parts:
+            if fault := file_fault(archive, part):
+                only = "this partition is the only whole copy of the day now"
+                raise _stays(partition, f"{archive.url(part.path)} {fault}: {only} (put the file back from a backup)")
+        return _Proof(shared_columns(parts), _sums(archive, parts)) if parts else _Proof(columns, ())
+    except (ArchiveUnusable, BucketMissing, OSError, pl.exceptions.PolarsError) as error:
+        raise _stays(partition, f"its sealed files cannot be read: {one_line(error)}") from error
 
 
 def _sums(archive: Archive, parts: Sequence[SealedFile]) -> list[Fingerprint]:
