@@ -107,7 +107,7 @@ class StillStopped(OtherPast):
 
 
 class ErasureUnfinished(WarehouseError):
-    """nothing is loaded or sealed, for {subject} is being erased: if that was broken off, run `{command}` again"""
+    """nothing comes in or back, for {subject} is being erased: if that was broken off, run `{command}` again"""
 
     def __init__(self, subject: str, command: str) -> None:
         self.subject, self.command = subject, command

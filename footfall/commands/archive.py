@@ -1,9 +1,9 @@
 """`footfall archive list|verify|expire|restore`."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from footfall.settings import Settings
     from warehouse.archive.expire import Expiry
     from warehouse.archive.restore import RestoredDay
+
+Answer = TypeVar("Answer")
 
 # another command, or a run of Dagster's, holds the warehouse for some seconds
 WAIT_SECONDS = 60.0
@@ -111,7 +113,9 @@ def expire(
             wait_seconds=WAIT_SECONDS,
         )
     _print_expiry(expiry, dry_run)
-    raise typer.Exit(1 if expiry.stays else 0)
+    if expiry.failure:
+        typer.echo(f"it ended before all days had their turn: {expiry.failure}", err=True)
+    raise typer.Exit(1 if expiry.stays or expiry.failure else 0)
 
 
 @app.command()
@@ -129,7 +133,7 @@ def restore(
     """Bring sealed days back, after reading their files; rows that are there already are left, so none comes twice."""
     from footfall.settings import load_settings
     from footfall.stack import open_database
-    from warehouse.archive.restore import choose
+    from warehouse.archive.restore import chosen
     from warehouse.archive.restore_file import restore_into_file, restored_path
     from warehouse.archive.restore_postgres import restore_into_postgres
     from warehouse.archive.store import open_archive
@@ -137,12 +141,10 @@ def restore(
     wanted, table = _days(days), _event_table(table)
     settings = load_settings(home)
     archive = open_archive(settings.archive_address, settings.warehouse_path)
-    files = choose(archive, wanted, table)
+    held = chosen(settings.warehouse_path, archive, wanted, table, wait_seconds=WAIT_SECONDS)
     if into == "postgres":
-        with open_database(settings) as database_url:
-            _print_restored(
-                restore_into_postgres(database_url, settings.warehouse_path, archive, files, wait_seconds=WAIT_SECONDS)
-            )
+        with open_database(settings) as database_url, held as files:
+            _print_restored(restore_into_postgres(database_url, archive, files))
         age_days = (datetime.now(UTC).date() - min(wanted)).days
         typer.echo(
             "the next expire takes them away again, and until then a check may warn of them, unless archive_after_days "
@@ -150,26 +152,42 @@ def restore(
         )
         return
     path = restored_path(settings.published_path) if into == "duckdb" else Path(into).expanduser().absolute()
-    _print_restored(restore_into_file(path, archive, files))
+    with held as files:
+        _require_nobody_half_erased(settings)
+        _print_restored(restore_into_file(path, archive, files))
     opened = f'`duckdb -readonly {path}`, or `duckdb.connect("{path}", read_only=True)` in Python'
     typer.echo(f"in {path}" + (f": open it with {opened}" if path.suffix == ".duckdb" else ""))
 
 
 def _days_in_postgres(settings: "Settings") -> set[tuple[str, date]] | None:
+    from warehouse.archive.detach import partitions_in
+
+    partitions = _ask_postgres(settings, partitions_in, "which of these days Postgres still has")
+    return None if partitions is None else {(one.table_name, one.day) for one in partitions}
+
+
+def _require_nobody_half_erased(settings: "Settings") -> None:
+    from warehouse.archive.restore_postgres import require_nobody_half_erased
+
+    _ask_postgres(settings, require_nobody_half_erased, "whether somebody is half erased, who would be in the file")
+
+
+def _ask_postgres(settings: "Settings", ask: Callable[[str], Answer], what: str) -> Answer | None:
     """Ask Postgres, and start none for it; None, and a line on stderr, where it does not answer."""
     from footfall.postgres import is_running
     from footfall.stack import open_database
-    from warehouse.archive.detach import partitions_in
-    from warehouse.errors import WarehouseError
+    from warehouse.errors import ErasureUnfinished, WarehouseError
 
     reason = "the embedded Postgres does not run (`footfall up` starts it)"
     if settings.database_url or is_running(settings.home / "postgres"):
         try:
             with open_database(settings) as database_url:
-                return {(one.table_name, one.day) for one in partitions_in(database_url)}
+                return ask(database_url)
+        except ErasureUnfinished:
+            raise
         except WarehouseError as error:
             reason = str(error)
-    typer.echo(f"it is not known which of these days Postgres still has: {reason}", err=True)
+    typer.echo(f"it is not known {what}: {reason}", err=True)
     return None
 
 

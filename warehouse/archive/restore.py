@@ -1,4 +1,8 @@
-"""Which sealed files a restore takes, each read and proved before a row of it is written. Nothing is written here."""
+"""Which sealed files a restore takes, each read and proved before a row of it is written. Nothing is written here.
+
+The writer lock is held from the choice of files until what was made of them has its name: whoever is erased in between
+would come back, and an expire would take what has just come.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -14,6 +18,7 @@ from warehouse.archive.sealed_file import SealedFile
 from warehouse.archive.sources import require_size
 from warehouse.archive.store import Archive
 from warehouse.columns import RAW_TYPES, declared_columns
+from warehouse.writer import writer_lock
 
 NEAREST_DAYS = 4
 
@@ -26,6 +31,20 @@ class RestoredDay:
     day: date
     row_count: int
     written_row_count: int
+
+
+@contextmanager
+def chosen(
+    warehouse_path: Path,
+    archive: Archive,
+    days: Sequence[date],
+    table_name: str | None = None,
+    *,
+    wait_seconds: float = 0,
+) -> Iterator[list[SealedFile]]:
+    """Hold the writer lock for as long as a restore lasts, and give its files. Raises WriterBusy, and as `choose`."""
+    with writer_lock(warehouse_path, wait_seconds, purpose="restore"):
+        yield choose(archive, days, table_name)
 
 
 def choose(archive: Archive, days: Sequence[date], table_name: str | None = None) -> list[SealedFile]:

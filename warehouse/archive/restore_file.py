@@ -1,7 +1,7 @@
 """Sealed days into a file of their own, to look at: DuckDB, Parquet or CSV. Nothing else of footfall's is touched.
 
 A new file is written under another name and then has its own; an existing DuckDB file gets what it lacks in one
-transaction; any other that is there is left as it is.
+transaction; any other that is there is left as it is. The caller holds the writer lock.
 """
 
 import os

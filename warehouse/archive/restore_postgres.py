@@ -24,30 +24,34 @@ from warehouse.archive.sealed_file import Fingerprint, SealedFile
 from warehouse.archive.store import Archive
 from warehouse.columns import declared_columns, selected
 from warehouse.connection import literal
+from warehouse.people.erasures import require_no_unfinished
 from warehouse.queries import filled_expire_query, restore_query
-from warehouse.writer import writer_lock
 
 # a value is quoted, NULL is not: so an empty text stays one
 AS_POSTGRES_READS = csv.WriteOptions(include_header=False, quoting_style="all_valid")
 
 
-def restore_into_postgres(
-    database_url: str, warehouse_path: Path, archive: Archive, files: Sequence[SealedFile], *, wait_seconds: float = 0
-) -> list[RestoredDay]:
+def restore_into_postgres(database_url: str, archive: Archive, files: Sequence[SealedFile]) -> list[RestoredDay]:
     """Bring the rows of these files back, a transaction for each table and day, after all files were read.
 
-    No expire may go on meanwhile, so the writer lock is held. Raises SealedFileDamaged, NotRestored, DayHeldUp,
-    WriterBusy, PostgresUnreachable, PostgresQueryFailed.
+    The caller holds the writer lock since it chose them. Raises ErasureUnfinished, SealedFileDamaged, NotRestored,
+    DayHeldUp, PostgresUnreachable, PostgresQueryFailed.
     """
-    with (
-        writer_lock(warehouse_path, wait_seconds, purpose="restore"),
-        proved(archive, files) as paths,
-        open_session(database_url, "restore days") as connection,
-    ):
+    require_nobody_half_erased(database_url)
+    with proved(archive, files) as paths, open_session(database_url, "restore days") as connection:
         return [
             _restore_day(connection, archive, Partition(table_name, day), parts, paths)
             for table_name, day, parts in by_day(files)
         ]
+
+
+def require_nobody_half_erased(database_url: str) -> None:
+    """Refuse a restore of files that may not be written anew yet.
+
+    Raises ErasureUnfinished, PostgresUnreachable, PostgresQueryFailed.
+    """
+    with open_session(database_url, "tell who is being erased") as connection:
+        require_no_unfinished(fetcher(connection))
 
 
 def _restore_day(

@@ -23,7 +23,7 @@ from tests.integration.archive.test_seal import flip_a_byte
 from tests.s3_server import S3Server
 from warehouse.archive import expire
 from warehouse.archive.detach import detach
-from warehouse.archive.restore import choose
+from warehouse.archive.restore import chosen
 from warehouse.archive.restore_postgres import restore_into_postgres
 from warehouse.archive.retention import Partition
 from warehouse.errors import OtherDatabase, SettingUnusable
@@ -194,6 +194,6 @@ def test_days_in_a_bucket_let_theirs_go_and_come_back(aged_home: Home, s3: S3Ser
     expiry = expire_now(home)
     assert gone(expiry) == [one for one in ALL_OLD if one != ("tracking_events", OLD)]
     assert "part-0.parquet is missing: this partition is the only whole copy" in str(expiry.stays[0])
-    files = choose(home.store, [OLDER])
-    restored = restore_into_postgres(home.database_url, home.warehouse_path, home.store, files)
+    with chosen(home.warehouse_path, home.store, [OLDER]) as files:
+        restored = restore_into_postgres(home.database_url, home.store, files)
     assert [one.written_row_count for one in restored] == [4, 12]

@@ -37,7 +37,7 @@ import warehouse.archive.detach, warehouse.archive.expire, warehouse.archive.res
 from datetime import date
 from pathlib import Path
 from warehouse.archive.expire import expire
-from warehouse.archive.restore import choose
+from warehouse.archive.restore import chosen
 from warehouse.archive.restore_postgres import restore_into_postgres
 from warehouse.archive.store import open_archive
 
@@ -55,7 +55,8 @@ def work(url, folder, day, place):
     warehouse_path = Path(folder) / "warehouse" / "warehouse.duckdb"
     archive = open_archive(None, warehouse_path)
     if module == "restore_postgres":
-        restore_into_postgres(url, warehouse_path, archive, choose(archive, [day], "tracking_events"))
+        with chosen(warehouse_path, archive, [day], "tracking_events") as files:
+            restore_into_postgres(url, archive, files)
     else:
         warehouse.archive.detach.LOCK_WAIT_MS = 300
         with psycopg.connect(url) as reader:

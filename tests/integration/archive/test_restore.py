@@ -1,5 +1,6 @@
 """The restore: sealed days come back whole or not at all, and no row of them counts twice, whoever looks next."""
 
+import pkgutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,8 +24,10 @@ from tests.integration.archive.sealing import DAY, TODAY, Home, days_ago, part
 from tests.integration.archive.test_expire import ALL_OLD, run
 from tests.integration.archive.test_seal import flip_a_byte
 from warehouse.archive.errors import DaysNotArchived, NotRestored, SealedFileDamaged
-from warehouse.archive.restore import choose
+from warehouse.archive.restore import choose, chosen
 from warehouse.archive.restore_postgres import restore_into_postgres
+from warehouse.errors import ErasureUnfinished, WriterBusy
+from warehouse.writer import require_no_writer
 
 
 def footfall_archive(home: Home, *arguments: str) -> Result:
@@ -36,8 +39,8 @@ def footfall_archive(home: Home, *arguments: str) -> Result:
 
 
 def restore(home: Home, *days: object, table: str | None = None) -> list[int]:
-    files = choose(home.store, list(days), table)  # type: ignore[arg-type]
-    restored = restore_into_postgres(home.database_url, home.warehouse_path, home.store, files)
+    with chosen(home.warehouse_path, home.store, list(days), table) as files:  # type: ignore[arg-type]
+        restored = restore_into_postgres(home.database_url, home.store, files)
     return [one.written_row_count for one in restored]
 
 
@@ -205,6 +208,53 @@ def test_restored_file_has_one_table_and_is_not_overwritten(home: Home, tmp_path
     again = footfall_archive(home, "restore", *days, "--table", "tracking_events", "--into", str(path))
     assert "it is there already" in str(again.exception)
     assert sorted(tmp_path.glob("days*")) == [path]
+
+
+@pytest.mark.parametrize(
+    ("into", "last_step"),
+    [
+        ("postgres", "warehouse.archive.restore_postgres._require_rows"),
+        ("duckdb", "warehouse.archive.restore_file.name_it"),
+    ],
+)
+def test_nobody_writes_between_choice_and_result(
+    home: Home, monkeypatch: pytest.MonkeyPatch, into: str, last_step: str
+) -> None:
+    """An erasure that came in between would have its person back."""
+    home.seal()
+    held = []
+
+    def watched(place: str) -> None:
+        do = pkgutil.resolve_name(place)
+
+        def do_beside_another(*arguments: object) -> object:
+            with pytest.raises(WriterBusy, match="restore"):
+                require_no_writer(home.warehouse_path)
+            held.append(place)
+            return do(*arguments)
+
+        monkeypatch.setattr(place, do_beside_another)
+
+    steps = ["warehouse.archive.restore.choose", last_step]
+    for step in steps:
+        watched(step)
+    answer = footfall_archive(home, "restore", str(DAY), "--table", "tracking_events", "--into", into)
+    assert (answer.exit_code, held) == (0, steps), answer.output
+
+
+def test_restore_waits_for_a_half_done_erasure(home: Home, tmp_path: Path) -> None:
+    home.seal()
+    run(home, "INSERT INTO erasures (subject_kind, subject, pseudonym, actor) VALUES ('user', '31', -9, 'a test')")
+    path = tmp_path / "day.duckdb"
+    kinds = ("postgres", "duckdb", str(path))
+    refused = [footfall_archive(home, "restore", str(DAY), "--into", into).exception for into in kinds]
+    run(home, "DELETE FROM erasures")
+    assert [type(error) for error in refused] == [ErasureUnfinished] * 3
+    assert not path.exists()
+    away = Home(home.folder, "postgresql://nobody@127.0.0.1:1/none")
+    answer = footfall_archive(away, "restore", str(DAY), "--into", str(path))
+    assert (answer.exit_code, path.exists()) == (0, True)
+    assert "it is not known whether somebody is half erased" in answer.stderr
 
 
 def test_file_of_another_ending_is_refused(home: Home, tmp_path: Path) -> None:
