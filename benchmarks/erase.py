@@ -17,7 +17,7 @@ import psycopg
 from rich.table import Table
 
 from warehouse.archive import seal
-from warehouse.archive.manifest import complete_manifest, known_lines, last_hash
+from warehouse.archive.manifest import complete_manifest, last_hash
 from warehouse.archive.rewrite import count_rows, rewrite_without
 from warehouse.archive.store import open_archive, part_name
 from warehouse.connection import open_warehouse
@@ -121,4 +121,4 @@ def _seal(warehouse_path: Path, day: date, number: int, is_one_of_few: bool) -> 
         archive.put_in_place(name)
         file = seal.describe(archive, TABLE, day, 0, read_cursors(warehouse)[TABLE], last_hash(warehouse))
         seal.commit(warehouse, archive, file)
-        complete_manifest(archive, known_lines(warehouse))
+        complete_manifest(archive, warehouse)

@@ -21,7 +21,7 @@ from rich.table import Table
 from benchmarks.load import INSERT_EVENTS
 from pipelines.dbt_project import NodeResult, ParsedProject, build, parse
 from warehouse.archive import seal
-from warehouse.archive.manifest import complete_manifest, known_lines, last_hash
+from warehouse.archive.manifest import complete_manifest, last_hash
 from warehouse.archive.sources import prepare_sources
 from warehouse.archive.store import open_archive, part_name
 from warehouse.builds import begin_build, finish_build
@@ -170,7 +170,7 @@ def _seal(bench: Bench, day: date, number: int, row_count: int) -> None:
         archive.put_in_place(name)
         file = seal.describe(archive, TABLE, day, 0, cursor, last_hash(warehouse))
         seal.commit(warehouse, archive, file)
-        complete_manifest(archive, known_lines(warehouse))
+        complete_manifest(archive, warehouse)
 
 
 def _by_hand(bench: Bench, repetitions: int) -> float:

@@ -9,7 +9,15 @@ import duckdb
 from warehouse.archive.errors import FilesNotNamed, ManifestDiffers
 from warehouse.archive.fingerprint import day_bounds
 from warehouse.archive.leftovers import find_leftovers
-from warehouse.archive.manifest import MANIFEST, add_file, complete_manifest, known_files, known_lines, read_chain
+from warehouse.archive.manifest import (
+    MANIFEST,
+    add_file,
+    complete_manifest,
+    known_files,
+    known_lines,
+    read_chain,
+    require_own,
+)
 from warehouse.archive.sealed_file import SealedFile, from_line, live_files
 from warehouse.archive.sources import path_list, require_content, require_sealed_files, require_size
 from warehouse.archive.store import Archive
@@ -22,17 +30,19 @@ from warehouse.tables import TABLES
 def adopt_sealed_files(warehouse: duckdb.DuckDBPyConnection, archive: Archive) -> None:
     """Let the warehouse know all files of the manifest, after reading them; before everything is loaded anew.
 
-    Raises SealedFileDamaged, ManifestDamaged, ManifestDiffers, FilesNotNamed, and then nothing has changed.
+    Raises ArchiveOfAnother, SealedFileDamaged, ManifestDamaged, ManifestDiffers, FilesNotNamed, and then nothing has
+    changed.
     """
     known = [from_line(line) for line in known_lines(warehouse)]
     found = read_chain(archive)
+    require_own(archive, warehouse, [file.line() for file in found])
     if unnamed := _unnamed(archive, known, found):
         raise FilesNotNamed(archive.url(MANIFEST), unnamed)
     if len(found) > len(known):
         if found[: len(known)] != known:
             raise ManifestDiffers(archive.url(MANIFEST))
         _adopt(warehouse, archive, found[len(known) :], {file.path for file in live_files(found)})
-    complete_manifest(archive, known_lines(warehouse))
+    complete_manifest(archive, warehouse)
     require_sealed_files(warehouse, archive)
 
 

@@ -80,6 +80,13 @@ class WarehouseBehindArchive(ArchiveError):
         self.manifest, self.count = manifest, count
 
 
+class ArchiveOfAnother(ArchiveError):
+    """{manifest} was sealed from the Postgres {sources}, which this warehouse has never met: it is probably another footfall's, so give this one a FOOTFALL_ARCHIVE of its own (if this Postgres has taken that one's place: remove warehouse.duckdb, then run `footfall refresh --full`)"""  # noqa: E501
+
+    def __init__(self, manifest: str, sources: Sequence[str]) -> None:
+        self.manifest, self.sources = manifest, ", ".join(sources)
+
+
 class ManifestDiffers(ArchiveError):
     """{manifest} and the warehouse know other sealed files: put back the manifest, or move it away if that is wrong"""
 

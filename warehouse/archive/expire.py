@@ -20,7 +20,7 @@ import psycopg
 from warehouse.archive.detach import attach, detach, drop_if, fetcher, fingerprint_of, open_session, size_of, state_of
 from warehouse.archive.errors import ArchiveUnusable, BucketMissing, DayHeldUp, DayStays
 from warehouse.archive.fingerprint import hot_fingerprint
-from warehouse.archive.manifest import complete_manifest, known_files, known_lines
+from warehouse.archive.manifest import complete_manifest, known_files
 from warehouse.archive.parts import shared_columns, sum_of_parts
 from warehouse.archive.retention import Partition, archive_after_days, due, find_partitions, is_due, today_of
 from warehouse.archive.sealed_file import Fingerprint, SealedFile
@@ -165,7 +165,7 @@ def _proving(
             require_same_history(read_cursors(warehouse), snapshot)
             # its rows are half removed: those of a day and of its files differ
             require_no_unfinished(snapshot.fetch)
-        complete_manifest(archive, known_lines(warehouse))
+        complete_manifest(archive, warehouse)
         yield warehouse
 
 

@@ -5,13 +5,14 @@ file: `warehouse.archive.adopt` makes the table anew from it. Nothing is sealed 
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 import duckdb
 
-from warehouse.archive.errors import ManifestDamaged, ManifestDiffers, WarehouseBehindArchive
-from warehouse.archive.sealed_file import NO_LINE_BEFORE, SealedFile, chained, from_line, live_files
+from warehouse.archive.errors import ArchiveOfAnother, ManifestDamaged, ManifestDiffers, WarehouseBehindArchive
+from warehouse.archive.sealed_file import NO_LINE_BEFORE, SealedFile, chained, from_foreign_line, from_line, live_files
 from warehouse.archive.store import Archive
-from warehouse.queries import archive_query
+from warehouse.queries import archive_query, duckdb_query
 
 MANIFEST = "manifest.jsonl"
 
@@ -57,21 +58,38 @@ def read_chain(archive: Archive) -> list[SealedFile]:
     return files
 
 
-def complete_manifest(archive: Archive, known: Sequence[str]) -> None:
+def complete_manifest(archive: Archive, warehouse: duckdb.DuckDBPyConnection) -> None:
     """Bring the mirror up to the table: a crash may have come between the two.
 
     It is written whole and swapped in, so that it is never read half. Raises WarehouseBehindArchive where the mirror
-    has more, and ManifestDiffers where it has something else.
+    has more, ManifestDiffers where it has something else, ArchiveOfAnother where nothing in it is of this footfall.
     """
-    found = manifest_lines(archive)
-    if found == list(known):
+    known, found = known_lines(warehouse), manifest_lines(archive)
+    if found == known:
         return
-    if found[: len(known)] == list(known):
-        raise WarehouseBehindArchive(archive.url(MANIFEST), len(found) - len(known))
-    if found != list(known[: len(found)]):
+    if found != known[: len(found)]:
+        require_own(archive, warehouse, found)
+        if found[: len(known)] == known:
+            raise WarehouseBehindArchive(archive.url(MANIFEST), len(found) - len(known))
         raise ManifestDiffers(archive.url(MANIFEST))
     archive.staging(MANIFEST).write_text("".join(f"{line}\n" for line in known), encoding="utf-8")
     archive.put_in_place(MANIFEST)
+
+
+def require_own(archive: Archive, warehouse: duckdb.DuckDBPyConnection, lines: Sequence[str]) -> None:
+    """Hold the mirror's lines to the databases that this warehouse was ever loaded from or has sealed.
+
+    A new warehouse has met none: it may be made from any archive. Raises ArchiveOfAnother.
+    """
+    sources = set()
+    for line in lines:
+        # of a damaged one others speak
+        with suppress(ValueError):
+            sources.add(from_foreign_line(line).source)
+    met = {f"{system}/{oid}" for _, _, system, oid in warehouse.execute(duckdb_query("cursors")).fetchall()}
+    met |= {from_line(line).source for line in known_lines(warehouse)}
+    if sources and met and not sources & met:
+        raise ArchiveOfAnother(archive.url(MANIFEST), sorted(sources))
 
 
 def _lines(warehouse: duckdb.DuckDBPyConnection, path_prefix: str) -> list[str]:

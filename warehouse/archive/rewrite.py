@@ -18,7 +18,7 @@ import polars as pl
 
 from warehouse.archive.errors import FilesNotNamed, RewriteFailed, SealedFileDamaged
 from warehouse.archive.fingerprint import day_bounds, duckdb_text, file_fingerprint, sha256_of
-from warehouse.archive.manifest import MANIFEST, add_file, complete_manifest, known_files, known_lines, last_hash
+from warehouse.archive.manifest import MANIFEST, add_file, complete_manifest, known_files, last_hash
 from warehouse.archive.sealed_file import Fingerprint, SealedFile
 from warehouse.archive.sources import (
     by_columns,
@@ -63,7 +63,7 @@ def rewrite_without(
     it names are done then.
     """
     _require_event_tables(conditions)
-    complete_manifest(archive, known_lines(warehouse))
+    complete_manifest(archive, warehouse)
     require_sealed_files(warehouse, archive)
     archive.remove_unfinished()
     _require_named(warehouse, archive, conditions)
@@ -131,7 +131,7 @@ def _rewrite(
             archive.remove(name)
             raise
         commit(warehouse, archive, new, split)
-        complete_manifest(archive, known_lines(warehouse))
+        complete_manifest(archive, warehouse)
         archive.remove(old.path)
     return Rewritten(name, old.path, going.row_count, new.row_count, new.byte_count, old.byte_count)
 

@@ -25,7 +25,7 @@ from warehouse.archive.fingerprint import (
     postgres_fingerprint,
     sha256_of,
 )
-from warehouse.archive.manifest import add_file, complete_manifest, known_files, known_lines, last_hash
+from warehouse.archive.manifest import add_file, complete_manifest, known_files, last_hash
 from warehouse.archive.parts import shared_columns, sum_of_parts
 from warehouse.archive.sealed_file import Fingerprint, SealedFile
 from warehouse.archive.sources import make_source_view, require_sealed_files, require_size
@@ -68,7 +68,7 @@ def seal(
         require_same_history(cursors, snapshot)
         require_no_unfinished(snapshot.fetch)
         require_current_file(declared_columns(), raw_columns(warehouse), warehouse_path)
-        complete_manifest(archive, known_lines(warehouse))
+        complete_manifest(archive, warehouse)
         require_sealed_files(warehouse, archive)
         archive.remove_unfinished()
         mark_ended_day(warehouse, snapshot)
@@ -103,9 +103,12 @@ def _seal_day(
 ) -> SealedFile:
     earlier = [file for file in known_files(warehouse, table_name) if file.day == day]
     name = part_name(table_name, day.isoformat(), len(earlier))
+    # another footfall with the same address may have sealed meanwhile: its part is not to be moved or written over
+    complete_manifest(archive, warehouse)
     _make_room(warehouse, archive, name, table_name, day)
     try:
         write_part(warehouse, archive.staging(name), table_name, day)
+        complete_manifest(archive, warehouse)
         archive.put_in_place(name)
         file = describe(archive, table_name, day, len(earlier), cursor, last_hash(warehouse))
         require_hot_rows(warehouse, file)
@@ -113,10 +116,11 @@ def _seal_day(
     except BaseException:
         # nothing names it yet; of a killed seal the next one writes over it, and why this one failed matters more
         with suppress(ArchiveError):
+            complete_manifest(archive, warehouse)
             archive.remove(name)
         raise
     commit(warehouse, archive, file)
-    complete_manifest(archive, known_lines(warehouse))
+    complete_manifest(archive, warehouse)
     return file
 
 
@@ -216,6 +220,7 @@ def _has_rows_of(snapshot: Snapshot, archive: Archive, part: SealedFile, cursor:
 
 def commit(warehouse: duckdb.DuckDBPyConnection, archive: Archive, file: SealedFile) -> None:
     """Let the file count and its rows go, at once: this is the moment at which a day is sealed."""
+    complete_manifest(archive, warehouse)
     listed = require_size(archive, archive.look(file.path), file)
     with transaction(warehouse):
         query = archive_query("delete_hot_day").format(table=file.table_name, **day_bounds(file.day))

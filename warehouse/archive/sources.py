@@ -31,7 +31,7 @@ def prepare_sources(warehouse_path: Path, archive_address: str | None = None) ->
     archive = open_archive(archive_address, warehouse_path)
     with open_warehouse(warehouse_path) as warehouse:
         archive.attach(warehouse)
-        complete_manifest(archive, known_lines(warehouse))
+        complete_manifest(archive, warehouse)
         require_sealed_files(warehouse, archive)
         with transaction(warehouse):
             for table in TABLES:

@@ -40,6 +40,7 @@ from tests.integration.archive.rewriting import rewrite
 from tests.integration.archive.sealing import Home
 from pathlib import Path
 from warehouse.archive.errors import RewriteFailed
+from warehouse.archive.manifest import known_lines
 from warehouse.archive.store import FolderArchive
 
 def run(folder, end, place):
@@ -56,7 +57,7 @@ def run(folder, end, place):
             os.kill(os.getpid(), signal.SIGKILL)
         return done
     def do_on_a_full_disk(*arguments):
-        if step != "complete_manifest" or any("replaces" in line for line in arguments[1]):
+        if step != "complete_manifest" or any("replaces" in line for line in known_lines(arguments[1])):
             resource.setrlimit(resource.RLIMIT_FSIZE, (100, resource.RLIM_INFINITY))
         do(*arguments)
     setattr(there, step, do_on_a_full_disk if end == "full" else do_and_die)

@@ -30,6 +30,7 @@ import os, resource, signal, sys
 import warehouse.archive.seal
 from pathlib import Path
 from warehouse.archive.errors import SealFailed
+from warehouse.archive.manifest import known_lines
 from warehouse.archive.store import FolderArchive
 
 def seal(folder, end, place):
@@ -46,7 +47,7 @@ def seal(folder, end, place):
             os.kill(os.getpid(), signal.SIGKILL)
         return done
     def do_on_a_full_disk(*arguments):
-        if step != "complete_manifest" or arguments[1]:
+        if step != "complete_manifest" or known_lines(arguments[1]):
             resource.setrlimit(resource.RLIMIT_FSIZE, (100, resource.RLIM_INFINITY))
         do(*arguments)
     setattr(there, step, do_and_die if end == "killed" else do_on_a_full_disk)
