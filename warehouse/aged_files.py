@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from glob import glob
 from pathlib import Path
 
 from warehouse.aged_rows import Counts
@@ -42,10 +43,11 @@ class AgedFiles:
     def found(self, home: Path) -> Iterator[Aged]:
         """Look at what there is."""
         for pattern in self.patterns:
-            for path in home.glob(pattern):
+            # unlike Path.glob it goes on where a folder is gone again
+            for name in glob(pattern, root_dir=home, recursive=True, include_hidden=True):
                 # it may be gone again, or be a link to nowhere
                 with suppress(FileNotFoundError):
-                    yield Aged(path, _changed_at(path))
+                    yield Aged(home / name, _changed_at(home / name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,9 @@ class AgedLogs(AgedFiles):
 
 
 AGED_FILES = {
-    "unfinished_files": AgedFiles(("warehouse/*.new", "warehouse/*.new.wal", "warehouse/*.tmp/*")),
+    "unfinished_files": AgedFiles(
+        ("warehouse/*.new", "warehouse/*.new.wal", "warehouse/*.tmp/*", "archive-staging/**/*.*")
+    ),
     "restored": AgedFiles(("warehouse/restored.duckdb",)),
     "dagster_files": AgedFiles(("dagster/logs/*", "dagster/storage/storage/*")),
     "dbt_parsed": AgedFiles(("dbt/parsed/*",)),

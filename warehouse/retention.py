@@ -130,7 +130,7 @@ RULES = (
     ),
     Rule(
         "unfinished_files",
-        "what a killed process left unfinished beside `warehouse.duckdb` and the published file",
+        "what a killed process left unfinished: by `warehouse.duckdb` and the published file, in `archive-staging/`",
         DAY,
         "no process that still writes leaves a file alone for a day",
     ),

@@ -20,7 +20,8 @@ from warehouse.connection import open_warehouse
 from warehouse.people import archive as files
 from warehouse.people import postgres, raw
 from warehouse.people.erasures import Erasure, begin, mark_removed, note, open_erasure
-from warehouse.people.search import Found, search
+from warehouse.people.leftovers import remove_leftovers
+from warehouse.people.search import LEFTOVERS, Found, search
 from warehouse.people.subject import Person, Subject, joined
 
 RESTORED = "restored.duckdb"
@@ -78,8 +79,11 @@ def remove(
 
     Raises a WarehouseError; then the same call does the rest.
     """
+    leftover_count = remove_leftovers(warehouse_path)
     with opened(warehouse_path, archive_address) as (warehouse, archive):
         erasure = begin(connection, subject, person, reason, actor)
+        if leftover_count:
+            note(connection, erasure, LEFTOVERS, {"files removed, which were not read": leftover_count})
         postgres.remove(connection, erasure)
         raw.remove(warehouse, connection, erasure)
         files.rewrite_sealed(warehouse, archive, erasure)
@@ -94,5 +98,6 @@ def _remove_restored(connection: psycopg.Connection, warehouse_path: Path, erasu
     """Remove what was restored for somebody to look at: it can be restored again, without the person."""
     path = warehouse_path.with_name(RESTORED)
     if path.exists():
+        path.with_name(f"{path.name}.wal").unlink(missing_ok=True)
         path.unlink()
         note(connection, erasure, RESTORED, {"files removed, which can be restored again": 1})

@@ -18,6 +18,7 @@ from warehouse.connection import literal, quoted
 from warehouse.people import archive as files
 from warehouse.people import postgres
 from warehouse.people.holdings import BY_TABLE, Names
+from warehouse.people.leftovers import find_leftovers
 from warehouse.people.matching import NOBODY, Engine, condition, naming_columns, others_condition
 from warehouse.people.subject import Person
 from warehouse.queries import people_query
@@ -25,6 +26,7 @@ from warehouse.queries import people_query
 # the erasure that is under way says who it is
 UNFINISHED = {"erasures": "finished_at IS NOT NULL"}
 STORES = ("Postgres", "warehouse.duckdb", "analytics.duckdb", "restored.duckdb", "archive")
+LEFTOVERS = "unfinished files"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,8 @@ class Found:
     is_others: bool = False
 
     def __str__(self) -> str:
+        if self.store == LEFTOVERS:
+            return f"{self.store}: {self.place}, which nobody can search"
         return f"{self.store}: {self.count:,} in {self.place}"
 
 
@@ -48,7 +52,9 @@ def search(
     person: Person,
 ) -> list[Found]:
     """Find the person in Postgres, in the DuckDB files and in the archive."""
-    found = [*_in_postgres(connection, person), *_in_duckdb(warehouse, "warehouse.duckdb", person)]
+    # before this connection itself may put something there
+    found = [Found(LEFTOVERS, name, 1) for name in find_leftovers(warehouse_path)]
+    found += [*_in_postgres(connection, person), *_in_duckdb(warehouse, "warehouse.duckdb", person)]
     for name in ("analytics.duckdb", "restored.duckdb"):
         path = warehouse_path.with_name(name)
         if path.exists():

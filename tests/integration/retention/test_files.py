@@ -17,6 +17,8 @@ OLD = [
     "warehouse/analytics.duckdb.new",
     "warehouse/analytics.duckdb.new.wal",
     "warehouse/warehouse.duckdb.tmp/spilled.tmp",
+    "archive-staging/downloads/tmp0badcafe/part-0.parquet",
+    "archive-staging/manifest.jsonl",
     "warehouse/restored.duckdb",
     "dagster/logs/0badcafe-0000-4000-8000-000000000000",
     "dagster/storage/storage/0badcafe-0000-4000-8000-000000000000",
