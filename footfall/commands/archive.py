@@ -60,7 +60,7 @@ def verify(
     """Read all sealed files and the manifest; exit 1 if any of it is not as it was sealed."""
     from footfall.settings import load_settings
     from warehouse.archive.store import open_archive
-    from warehouse.archive.verify import unnamed_files, verify_files
+    from warehouse.archive.verify import files_kept_aside, unnamed_files, verify_files
     from warehouse.errors import WriterBusy
     from warehouse.writer import writer_lock
 
@@ -77,12 +77,16 @@ def verify(
     try:
         # so that no seal is under way, whose newest file is not in the manifest yet
         with writer_lock(settings.warehouse_path, purpose="verify the archive"):
-            unnamed = list(unnamed_files(archive))
+            unnamed, aside = list(unnamed_files(archive)), list(files_kept_aside(archive))
     except WriterBusy as error:
-        unnamed = []
+        unnamed, aside = [], []
         typer.echo(f"files that the manifest does not name were not looked for: {error}", err=True)
+    unnamed += [finding for finding in aside if finding.fault]
     for finding in unnamed:
         typer.echo(f"{finding.subject} {finding.fault}: {finding.advice}")
+    for finding in aside:
+        if not (finding.fault or quiet):
+            typer.echo(f"{finding.subject} is kept aside, in no report: {finding.row_count:,} rows")
     if not quiet:
         typer.echo(f"{good} files are as they were sealed: {row_count:,} rows, {byte_count:,} bytes")
     raise typer.Exit(1 if faults or unnamed else 0)

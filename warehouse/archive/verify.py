@@ -5,11 +5,13 @@ It may run beside a refresh or a seal; but a file that is being sealed is one th
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import polars as pl
 
-from warehouse.archive.fingerprint import file_fingerprint, sha256_of
+from warehouse.archive.fingerprint import ROW_GROUP_ROWS, file_fingerprint, sha256_of
 from warehouse.archive.leftovers import find_leftovers
+from warehouse.archive.loose import loose_files
 from warehouse.archive.manifest import MANIFEST, manifest_lines
 from warehouse.archive.sealed_file import NO_LINE_BEFORE, SealedFile, from_foreign_line, live_files, take
 from warehouse.archive.sources import size_fault
@@ -62,6 +64,16 @@ def unnamed_files(archive: Archive) -> Iterator[Finding]:
             yield Finding(path, f"is in no line of {MANIFEST}", NOT_NAMED)
 
 
+def files_kept_aside(archive: Archive) -> Iterator[Finding]:
+    """Yield a finding for each file that was kept because it may be the only copy of rows; the caller as above."""
+    for name, _ in loose_files(archive):
+        try:
+            with archive.local(name) as path:
+                yield Finding(name, row_count=_read_whole(path), byte_count=path.stat().st_size)
+        except (OSError, pl.exceptions.PolarsError) as error:
+            yield Finding(name, f"is kept aside and cannot be read: {one_line(error)}", RESTORE)
+
+
 def file_fault(archive: Archive, file: SealedFile) -> str | None:
     """Read a file whole and say what is wrong with it, if anything is."""
     return size_fault(archive.look(file.path), file) or _content_fault(archive, file)
@@ -102,6 +114,13 @@ def _verified(archive: Archive, listing: Mapping[str, Listed], file: SealedFile)
         file = later[0]
         fault = file_fault(archive, file)
     return Finding(file.path, row_count=file.row_count, byte_count=file.byte_count)
+
+
+def _read_whole(path: Path) -> int:
+    """Read all rows, some at a time, and count them. Nothing says what they were."""
+    frames = pl.scan_parquet(path)
+    row_count = int(frames.select(pl.len()).collect().item())
+    return sum(frames.slice(offset, ROW_GROUP_ROWS).collect().height for offset in range(0, row_count, ROW_GROUP_ROWS))
 
 
 def _content_fault(archive: Archive, file: SealedFile) -> str | None:

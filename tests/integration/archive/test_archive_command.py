@@ -119,3 +119,20 @@ def test_no_part_is_looked_for_while_another_writes(home: Home) -> None:
         verified = footfall_archive("verify", home)
     assert verified.exit_code == 0
     assert "were not looked for: another process writes" in verified.output
+
+
+def test_files_kept_aside_are_named_and_read(home: Home) -> None:
+    """In no manifest and in no report; a broken one is a fault all the same."""
+    home.seal()
+    aside, only_here = f"{FILE}.unnamed-20260101T000000", "only-here/tracking_events-20260101T000000.parquet"
+    home.store.staging(only_here).write_bytes((home.archive / FILE).read_bytes())
+    home.store.put_in_place(only_here)
+    (home.archive / aside).write_bytes((home.archive / FILE).read_bytes())
+    verified = footfall_archive("verify", home)
+    assert verified.exit_code == 0
+    for name in (aside, only_here):
+        assert f"{name} is kept aside, in no report: 12 rows" in verified.output
+    (home.archive / only_here).write_bytes(b"PAR1 and no more")
+    verified = footfall_archive("verify", home)
+    assert verified.exit_code == 1
+    assert f"{only_here} is kept aside and cannot be read: " in verified.output
