@@ -13,6 +13,7 @@ from psycopg import sql
 
 from warehouse.errors import SettingUnusable
 from warehouse.queries import filled_expire_query
+from warehouse.retention import GRACE, LONGEST_DAYS, RULES, Setting
 from warehouse.tables import TABLES
 
 Fetch = Callable[[str], Iterable[Sequence[Any]]]
@@ -37,7 +38,8 @@ class Retention:
     grace_days: int
 
 
-EVENTS = Retention("archive_after_days", default_days=90, least_days=30, most_days=36_500, grace_days=2)
+_RULE = next(rule.keep for rule in RULES if rule.name == "events" and isinstance(rule.keep, Setting))
+EVENTS = Retention(_RULE.key, _RULE.default, _RULE.least, most_days=LONGEST_DAYS, grace_days=GRACE.days)
 
 
 @dataclass(frozen=True, slots=True)
