@@ -60,7 +60,7 @@ def read_settings(home: Path | None = None) -> Settings:
         raise WrongSetting("FOOTFALL_INGEST_PORT, FOOTFALL_ADMIN_PORT and FOOTFALL_DAGSTER_PORT must differ")
     absolute = {
         "home": settings.home.expanduser().absolute(),
-        "archive_address": absolute_address(settings.archive_address),
+        "archive_address": absolute_address(settings.archive_address, os.environ),
     }
     return settings.model_copy(update=absolute)
 

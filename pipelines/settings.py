@@ -31,7 +31,7 @@ class Settings(BaseSettings):
     @field_validator("footfall_archive")
     @classmethod
     def _absolute_archive(cls, value: str | None) -> str | None:
-        return absolute_address(value)
+        return absolute_address(value, os.environ)
 
     @property
     def archive_address(self) -> str | None:

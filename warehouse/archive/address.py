@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from warehouse.archive.errors import ArchiveAddressWrong
 
@@ -11,6 +11,8 @@ S3 = "s3://"
 # of what pyarrow reads from such an address, all but credentials and what makes or removes buckets
 S3_OPTIONS = frozenset({"endpoint_override", "region", "scheme"})
 SCHEMES = ("http", "https")
+# of each, the first that is set
+AWS = (("AWS_REGION", "AWS_DEFAULT_REGION"), ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +39,26 @@ def is_s3(address: str | None) -> bool:
     return bool(address) and str(address).startswith(S3)
 
 
-def absolute_address(address: str | None) -> str | None:
-    """Make a folder's path absolute, since processes that are started with it work elsewhere; None where none is."""
-    if not address or is_s3(address):
-        return address or None
-    return str(Path(address).expanduser().absolute())
+def absolute_address(address: str | None, environment: Mapping[str, str] | None = None) -> str | None:
+    """Make an address mean the same to every process that is started with it; None where none is.
+
+    A folder's path becomes absolute. To that of a bucket come the region and the endpoint that AWS's tools would take
+    from the environment, if it has none itself.
+    """
+    if not address:
+        return None
+    return _with_aws(address, environment or {}) if is_s3(address) else str(Path(address).expanduser().absolute())
+
+
+def _with_aws(address: str, environment: Mapping[str, str]) -> str:
+    given = dict(parse_qsl(urlsplit(address).query))
+    region, endpoint = (next((environment[name] for name in names if environment.get(name)), "") for names in AWS)
+    added = {"region": region} if region else {}
+    if endpoint and "endpoint_override" not in given:
+        scheme, _, host = endpoint.rpartition("://")
+        added |= {"endpoint_override": host.rstrip("/"), "scheme": scheme or "https"}
+    options = urlencode({name: value for name, value in added.items() if name not in given}, safe=":@/")
+    return address + ("&" if given else "?") + options if options else address
 
 
 def read_s3_address(address: str) -> S3Address:
