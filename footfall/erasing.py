@@ -125,7 +125,7 @@ def _prove(settings: Settings, connection: psycopg.Connection, erasure: Erasure,
     found += find_in_spools(settings.home / "spool", erasure.person)
     if theirs := [one for one in found if not one.is_others]:
         return Outcome(erasure.person, found=theirs)
-    certificate = make_certificate(erasure, rewritten, compacted_bytes, found, left)
+    certificate = make_certificate(erasure, rewritten, compacted_bytes, found, left, settings.archive_address)
     erasures.finish(connection, erasure, certificate)
     vacuum(connection, erasure)
     return Outcome(erasure.person, certificate=certificate)

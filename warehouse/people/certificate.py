@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from warehouse.archive.address import is_s3
 from warehouse.people.erasures import CHANGED, PENDING, Erasure
-from warehouse.people.holdings import HOLDINGS, STAYS
+from warehouse.people.holdings import HOLDINGS, STAYS, STAYS_IN_BUCKET
 from warehouse.people.search import STORES, Found
 
 SPOOL = "spool"
@@ -16,6 +17,7 @@ def make_certificate(
     compacted_bytes: int,
     others: Iterable[Found],
     not_searched: Iterable[str],
+    archive_address: str | None = None,
 ) -> dict[str, Any]:
     """Put together what was searched, what went from where, what was written anew, and what stays and why."""
     removed = {
@@ -28,7 +30,7 @@ def make_certificate(
         "rows": removed,
         "rewritten": list(rewritten),
         "compacted_byte_count": compacted_bytes,
-        "stays": [*_stays(others, not_searched)],
+        "stays": [*_stays(others, not_searched, archive_address)],
     }
 
 
@@ -53,10 +55,13 @@ def _how(table: str) -> str:
     return "" if all(one.action != "pseudonym" for one in HOLDINGS if one.table == table) else " under a pseudonym"
 
 
-def _stays(others: Iterable[Found], not_searched: Iterable[str]) -> Iterable[dict[str, str]]:
+def _stays(
+    others: Iterable[Found], not_searched: Iterable[str], archive_address: str | None
+) -> Iterable[dict[str, str]]:
     for found in others:
         what = f"{found.count:,} rows of {found.place} ({found.store})"
         yield {"what": what, "why": "rows of other persons, into which an app wrote this one's id"}
     for name in not_searched:
         yield {"what": name, "why": "it could not be let go or read in time: see what it holds, then remove it"}
-    yield from ({"what": what, "why": why} for what, why in STAYS)
+    stays = (*STAYS, *STAYS_IN_BUCKET) if is_s3(archive_address) else STAYS
+    yield from ({"what": what, "why": why} for what, why in stays)

@@ -93,3 +93,11 @@ STAYS = (
     ("spools of other ingest hosts", "only this host's were searched: run the command there too"),
 )
 """What no erasure reaches, or need not, and why: the certificate's last part."""
+
+STAYS_IN_BUCKET = (
+    (
+        "older versions of archived files, where the bucket keeps versions",
+        "footfall removes the newest: a lifecycle rule, NoncurrentVersionExpiration, lets the older ones go",
+    ),
+)
+"""What stays besides where the archive is in a bucket."""
