@@ -82,7 +82,7 @@ def vacuum(connection: psycopg.Connection, erasure: Erasure) -> None:
 
 
 def detached_tables(connection: psycopg.Connection) -> dict[str, list[str]]:
-    """Name for each event table the partitions that are detached, or half detached: a query of the table misses both."""
+    """Name for each event table the partitions that are detached, or half detached: it is not read with either."""
     query = filled_postgres_query("detached", names=sql.Literal(PARTITIONED))
     found: dict[str, list[str]] = {}
     for parent, partition, _ in connection.execute(query.encode()):
