@@ -5,7 +5,7 @@ own; then loads may go on. A run that was killed is run again and does what is l
 and after it come a refresh, which makes other marts, and the search: see `footfall/erasing.py`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +21,7 @@ from warehouse.people import archive as files
 from warehouse.people import postgres, raw
 from warehouse.people.erasures import Erasure, begin, mark_removed, note, open_erasure
 from warehouse.people.leftovers import remove_leftovers
+from warehouse.people.matching import NOBODYS
 from warehouse.people.search import LEFTOVERS, Found, search
 from warehouse.people.subject import Person, Subject, joined
 
@@ -53,6 +54,8 @@ def find_person(connection: psycopg.Connection, warehouse: duckdb.DuckDBPyConnec
     named = postgres.find_sessions(connection, person.user_id) | raw.find_sessions(warehouse, person.user_id)
     shared = postgres.sessions_of_others(connection, person.user_id, named)
     shared |= raw.sessions_of_others(warehouse, person.user_id, named)
+    addresses = [*postgres.session_addresses(connection, named), *raw.session_addresses(warehouse, named)]
+    shared |= _of_several(addresses)
     return joined(person, replace(person, session_ids=tuple(sorted(named - shared))))
 
 
@@ -62,7 +65,12 @@ def survey(
     """Tell who it is and what is held; the caller holds the writer lock."""
     with opened(warehouse_path, archive_address) as (warehouse, archive):
         person = find_person(connection, warehouse, subject)
-        return person, search(connection, warehouse, archive, warehouse_path, person)
+        found = search(connection, warehouse, archive, warehouse_path, person)
+        nobodys = {
+            postgres.STORE: postgres.count_nobodys(connection, person),
+            "warehouse.duckdb and archive": raw.count_nobodys(warehouse, person),
+        }
+    return person, [*found, *(Found(store, NOBODYS, count) for store, count in nobodys.items() if count)]
 
 
 def remove(
@@ -92,6 +100,14 @@ def remove(
         mark_removed(connection, erasure)
     postgres.vacuum(connection, erasure)
     return erasure
+
+
+def _of_several(addresses: Iterable[tuple[str, str]]) -> set[str]:
+    """Tell which sessions have rows from more than one address: an app may call all of its sessions alike."""
+    found: dict[str, set[str]] = {}
+    for session, address in addresses:
+        found.setdefault(session, set()).add(address)
+    return {session for session, known in found.items() if len(known) > 1}
 
 
 def _remove_restored(connection: psycopg.Connection, warehouse_path: Path, erasure: Erasure) -> None:

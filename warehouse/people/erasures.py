@@ -7,7 +7,8 @@ store has found nothing; from then on nothing says who it was.
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
@@ -16,7 +17,7 @@ from psycopg.types.json import Jsonb
 from warehouse.errors import ErasureUnfinished, PostgresQueryFailed, one_line
 from warehouse.people.errors import ErasureUnderWay, OtherErasureUnfinished
 from warehouse.people.subject import Person, Subject, joined, person_from_json
-from warehouse.postgres import connect
+from warehouse.postgres import connect, keep_from_log
 from warehouse.queries import people_query
 
 # below what anybody would choose by hand; no app can name a user below zero
@@ -34,19 +35,27 @@ class Erasure:
     reason: str
     person: Person
     certificate: dict[str, Any]
+    begun_at: datetime
 
     @property
     def mark(self) -> str:
-        """What stands in the manifest as the reason of files that were written anew."""
-        return f"erasure {self.id}"
+        """What stands in the manifest as the reason of files that were written anew.
+
+        With its time: where an older dump was put back, numbers come again.
+        """
+        return f"erasure {self.id} of {self.begun_at.astimezone(UTC).isoformat()}"
 
 
 @contextmanager
 def alone(database_url: str) -> Iterator[psycopg.Connection]:
-    """Connect for as long as an erasure lasts, which is alone on its Postgres. Raises ErasureUnderWay."""
-    with connect(database_url) as connection:
+    """Connect for as long as an erasure lasts, which is alone on its Postgres.
+
+    Raises ErasureUnderWay, and PostgresQueryFailed for what Postgres refuses anywhere in the block.
+    """
+    with asked_to("search for a person or to note what was done"), connect(database_url) as connection:
         if connection.execute(people_query("postgres_try_lock").encode()).fetchone() != (True,):
             raise ErasureUnderWay
+        keep_from_log(connection)
         yield connection
 
 
@@ -68,8 +77,8 @@ def open_erasure(connection: psycopg.Connection, subject: Subject) -> tuple[Eras
     found = connection.execute(people_query("postgres_open_erasure").encode(), [subject.kind, subject.id]).fetchone()
     if found is None:
         return None
-    number, pseudonym, reason, is_removed, person, certificate = found
-    return Erasure(number, pseudonym, reason, person_from_json(person), certificate or {}), is_removed
+    number, pseudonym, reason, is_removed, person, certificate, begun_at = found
+    return Erasure(number, pseudonym, reason, person_from_json(person), certificate or {}, begun_at), is_removed
 
 
 def begin(connection: psycopg.Connection, subject: Subject, person: Person, reason: str, actor: str) -> Erasure:
@@ -78,11 +87,11 @@ def begin(connection: psycopg.Connection, subject: Subject, person: Person, reas
         erasure, _ = found
         person = joined(erasure.person, person)
         connection.execute(people_query("postgres_resume_erasure").encode(), [Jsonb(person.as_json()), erasure.id])
-        return Erasure(erasure.id, erasure.pseudonym, erasure.reason, person, erasure.certificate)
+        return replace(erasure, person=person)
     pseudonym = -LEAST_PSEUDONYM - secrets.randbelow(2**62)
     values = [subject.kind, subject.id, pseudonym, reason, actor, Jsonb(person.as_json())]
-    [(number,)] = connection.execute(people_query("postgres_insert_erasure").encode(), values).fetchall()
-    return Erasure(number, pseudonym, reason, person, {})
+    [(number, begun_at)] = connection.execute(people_query("postgres_insert_erasure").encode(), values).fetchall()
+    return Erasure(number, pseudonym, reason, person, {}, begun_at)
 
 
 def note(connection: psycopg.Connection, erasure: Erasure, store: str, counts: dict[str, Any]) -> None:

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Action = Literal["delete", "pseudonym", "keep"]
-Names = Literal["user", "account", "link", "session", "json", "record", "words"]
-"""What a column can name a person by: the bigint of `users`, the uuid of `accounts`, a uuid of the row's own that links
-to an account, a session; a JSON text with keys of these names, a record as an app sent it, or a sentence."""
+Names = Literal["user", "account", "id text", "link", "session", "json", "record", "words"]
+"""What a column can name a person by: the bigint of `users`, the uuid of `accounts`, either as a text (in tables that
+are not ours), a uuid of the row's own that links to an account, a session; a JSON text with keys of these names, a
+record as an app sent it, or a sentence."""
 
 
 @dataclass(frozen=True)
@@ -37,12 +38,18 @@ HOLDINGS = (
     Holding("visitor_sessions", "delete", {"session_id": "session"}),
     Holding("user_points", "pseudonym", {"user_id": "user"}, "balances go on being what their logs add up to"),
     Holding("user_credits", "pseudonym", {"user_id": "user"}, "balances go on being what their logs add up to"),
-    Holding("user_point_logs", "pseudonym", {"user_id": "user"}, "what was given and taken stays in all sums"),
+    Holding(
+        "user_point_logs",
+        "pseudonym",
+        {"user_id": "user"},
+        "what was given and taken stays in all sums; what an app wrote into `reason`, and without a rule into"
+        " `related_event`, goes",
+    ),
     Holding("user_credit_logs", "pseudonym", {"user_id": "user"}, "what was bought and spent stays in all sums"),
     Holding("idempotency_keys", "delete", {"answer": "json"}),
     Holding("rejected_records", "delete", {"body": "record"}),
     Holding("admin_audit_log", "pseudonym", {"subject": "words", "detail": "json"}, "who changed what stays known"),
-    Holding("event_ids", "keep", why="ids of events, of nobody: for 7 days they keep a retry from coming in again"),
+    Holding("event_ids", "keep", why="ids of events, of nobody: they keep a retry, or an import, from coming in again"),
     Holding("erasures", "keep", why="says that an erasure was done and not whose; who it was goes when it is finished"),
     Holding("forgotten_visitors", "keep", why="numbers of visitors by day, nobody's id"),
     Holding("organizations", "keep", why="customers, not persons"),
@@ -76,7 +83,11 @@ NOT_PEOPLE: Mapping[str, str] = {
 """Columns that look as if they named a person, and why they do not. A table's plain `id` is its row's number."""
 
 STAYS = (
-    ("event_ids of the events", "they name nobody, and keep a retry from coming in again; gone after 7 days"),
+    (
+        "event_ids of the events",
+        "they name nobody, and keep what is sent again from coming in again: gone after 8 days, and while records"
+        " wait in a spool as much later; those of imports (UUIDs of version 8) stay",
+    ),
     ("sums of points and credits", "kept under a pseudonym drawn by chance, so that balances equal their logs"),
     ("rpt_live_users", "numbers of who was live at each refresh, without an id"),
     (
@@ -89,6 +100,11 @@ STAYS = (
     ),
     ("free room of the disk", "files that were written anew leave their old bytes until the disk takes the room"),
     ("Dagster's log of runs", "a check that failed names some of the rows that it found; forgotten after 14 days"),
+    (
+        "the log of Postgres's server",
+        "errors that it wrote down before, or where DATABASE_URL names no superuser, may show values; where it runs"
+        " in the home folder the log is set aside each night, and goes 7 days later",
+    ),
     ("backups, exported files, copies of the published file", "footfall does not know where they are: see to them"),
     ("spools of other ingest hosts", "only this host's were searched: run the command there too"),
 )

@@ -14,15 +14,24 @@ from warehouse.people.subject import Person
 
 Engine = Literal["postgres", "duckdb"]
 NOBODY = "false"
-ID_KEYS: Mapping[str, Names] = {"user_id": "user", "account_id": "account", "session_id": "session"}
+# counted apart too: whoever reads it sees how many rows go for their session alone
+NOBODYS = "tracking_events, namely rows without a user id in sessions of this person"
+IDS = {"user", "account", "id text"}
 # of these kinds of records `id` is the person's, and `user_id` an account
 ID_OF_KIND: Mapping[str, Mapping[str, Names]] = {
-    "users": {"id": "user", "account_id": "account"},
+    # its account is a link, and several users may have it
+    "users": {"id": "user"},
     "accounts": {"id": "account"},
     "activity": {"user_id": "account"},
     "heartbeat": {"user_id": "account"},
 }
 JSON_TEXTS = {"answer", "body", "detail", "meta"}
+# files keep a uuid as its sixteen bytes
+ID_TYPES: Mapping[str, Names] = {
+    **dict.fromkeys(("bigint", "integer", "hugeint"), "user"),
+    **dict.fromkeys(("uuid", "blob"), "account"),
+    **dict.fromkeys(("text", "varchar", "character varying", "character"), "id text"),
+}
 
 
 def holding_conditions(person: Person, engine: Engine) -> dict[str, str]:
@@ -38,7 +47,7 @@ def holding_condition(holding: Holding, person: Person, engine: Engine) -> str:
 
 def condition(columns: Mapping[str, Names], person: Person, engine: Engine) -> str:
     """Write which rows are the person's, by columns that name one; an id in them goes before a session or a text."""
-    ids = [column for column, names in columns.items() if names in {"user", "account"}]
+    ids = [column for column, names in columns.items() if names in IDS]
     by_id = [one for column in ids if (one := _by_id(column, columns[column], person))]
     loose = [_loosely(column, names, person, engine) for column, names in columns.items() if column not in ids]
     found = [one for one in loose if one]
@@ -50,7 +59,7 @@ def condition(columns: Mapping[str, Names], person: Person, engine: Engine) -> s
 
 def others_condition(columns: Mapping[str, Names], person: Person, engine: Engine) -> str:
     """Write which rows name the person in a JSON text alone, and are somebody else's by their ids."""
-    ids = [column for column, names in columns.items() if names in {"user", "account"}]
+    ids = [column for column, names in columns.items() if names in IDS]
     texts = [_loosely(column, names, person, engine) for column, names in columns.items() if names == "json"]
     if not ids or not texts:
         return NOBODY
@@ -84,7 +93,7 @@ def body_names(person: Person, kind: str, body: str) -> bool:
     try:
         return record_names(person, kind, json.loads(body))
     except ValueError:
-        return bool(re.search(rf"(?<![\w-])({'|'.join(map(re.escape, _words(person)))})(?![\w-])", body))
+        return bool(re.search(rf"(?<![\w-])({'|'.join(_words(person))})(?![\w-])", body))
 
 
 def json_pattern(person: Person) -> re.Pattern[str]:
@@ -93,16 +102,25 @@ def json_pattern(person: Person) -> re.Pattern[str]:
 
 
 def _named_by(table: str, column: str, kind: str) -> Names | None:
-    is_number, is_uuid = kind in {"bigint", "integer", "hugeint"}, kind in {"uuid", "blob"}
     if column in {"user_id", "account_id"} or (column == "id" and table.endswith(("users", "accounts"))):
-        return "user" if is_number else "account" if is_uuid else None
+        return ID_TYPES.get(kind)
     if column == "session_id":
         return "session"
     is_text = kind in {"json", "jsonb"} or column in JSON_TEXTS
     return "json" if is_text else None
 
 
+def nobodys_in_sessions(person: Person, engine: Engine) -> str:
+    """Write which rows of `tracking_events` are the person's for their session: they have no user id."""
+    by_session = _loosely("session_id", "session", person, engine)
+    return f"user_id IS NULL AND {by_session}" if by_session else NOBODY
+
+
 def _by_id(column: str, names: Names, person: Person) -> str:
+    if names == "id text":
+        # of a table that is not ours
+        listed = ", ".join(literal(word) for kind in ("user", "account") if (word := _id(kind, person)))
+        return f"lower({column}) IN ({listed})" if listed else ""
     if names == "user":
         return f"{column} = {person.user_id}" if person.user_id is not None else ""
     return f"CAST({column} AS UUID) = CAST('{person.account_id}' AS UUID)" if person.account_id else ""
@@ -121,7 +139,7 @@ def _loosely(column: str, names: Names, person: Person, engine: Engine) -> str:
 
 def words_pattern(person: Person) -> str:
     """Write what finds the person in a sentence of the audit log."""
-    return rf"(user|account) ({'|'.join(_words(person))})($|[^0-9a-f-])"
+    return rf"(user|account) ({'|'.join(_words(person))})($|[^0-9a-fA-F-])"
 
 
 def keys_pattern(person: Person) -> str:
@@ -130,7 +148,9 @@ def keys_pattern(person: Person) -> str:
 
 
 def _words(person: Person) -> list[str]:
-    return [word for names in ("user", "account") if (word := _id(names, person))]
+    """Write patterns of the ids; a uuid is the same in capital letters."""
+    words = [word for names in ("user", "account") if (word := _id(names, person))]
+    return [re.sub("[a-f]", lambda letter: f"[{letter[0]}{letter[0].upper()}]", word) for word in words]
 
 
 def _id(names: str, person: Person) -> str | None:

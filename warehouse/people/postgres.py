@@ -3,7 +3,7 @@
 Deletes in event tables go through all partitions, and through those that are leaving and not dropped yet.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from uuid import UUID
 
 import psycopg
@@ -12,7 +12,15 @@ from psycopg import sql
 from warehouse.connection import literal
 from warehouse.people.erasures import CHANGED, Erasure, asked_to, note
 from warehouse.people.holdings import BY_TABLE, HOLDINGS
-from warehouse.people.matching import NOBODY, body_names, holding_condition, keys_pattern, words_pattern
+from warehouse.people.matching import (
+    NOBODY,
+    NOBODYS,
+    body_names,
+    holding_condition,
+    keys_pattern,
+    nobodys_in_sessions,
+    words_pattern,
+)
 from warehouse.people.subject import Person, Subject
 from warehouse.queries import filled_postgres_query, people_query
 from warehouse.standing import PARTITIONED
@@ -55,6 +63,22 @@ def sessions_of_others(connection: psycopg.Connection, user_id: int, sessions: I
     return _sessions(connection, "sessions_of_others", user_id=user_id, sessions=listed) if listed else set()
 
 
+def session_addresses(connection: psycopg.Connection, sessions: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Yield a session of these with an address's hash, and again with another if its rows name several."""
+    if listed := ", ".join(map(literal, sorted(sessions))):
+        for table in _event_tables(connection):
+            query = people_query("session_addresses").format(table=table, sessions=listed)
+            for session, least, greatest in connection.execute(query.encode()):
+                yield from ((session, least), (session, greatest))
+
+
+def count_nobodys(connection: psycopg.Connection, person: Person) -> int:
+    """Count the rows without a user id in sessions of the person, which are the person's too."""
+    found = nobodys_in_sessions(person, "postgres")
+    queries = [people_query("count").format(table=table, condition=found) for table in _event_tables(connection)]
+    return sum(row[0] for query in queries for row in connection.execute(query.encode()))
+
+
 def remove(connection: psycopg.Connection, erasure: Erasure) -> None:
     """Delete or give a pseudonym to all rows of the person in one transaction; note how many, and of which tables.
 
@@ -76,9 +100,14 @@ def remove(connection: psycopg.Connection, erasure: Erasure) -> None:
 
 def vacuum(connection: psycopg.Connection, erasure: Erasure) -> None:
     """Free the room of deleted rows, and let the planner forget their values; who writes goes on."""
+    changed = [*erasure.certificate.get(CHANGED, {})]
     with asked_to("vacuum"):
-        for table in [*erasure.certificate.get(CHANGED, {}), "erasures"]:
+        for table in [*changed, "erasures"]:
             connection.execute(f"VACUUM (ANALYZE, SKIP_LOCKED) {table}".encode())
+        # what the planner knows of a table as a whole is not what it knows of its partitions
+        for parent in PARTITIONED:
+            if any(table.startswith(f"{parent}_p") for table in changed):
+                connection.execute(f"ANALYZE (SKIP_LOCKED) {parent}".encode())
 
 
 def detached_tables(connection: psycopg.Connection) -> dict[str, list[str]]:
@@ -111,6 +140,8 @@ def _remove(connection: psycopg.Connection, erasure: Erasure) -> _Counts:
     _rename_in_audit_log(connection, erasure, counts)
     _delete_rejected(connection, person, counts)
     detached = detached_tables(connection)
+    if nobodys := count_nobodys(connection, person):
+        counts.by_table[NOBODYS] = nobodys
     for holding in HOLDINGS:
         if holding.action != "delete" or holding.table == "rejected_records":
             continue
@@ -176,9 +207,12 @@ def _run(connection: psycopg.Connection, query: str, /, **parts: object) -> int:
 
 
 def _sessions(connection: psycopg.Connection, query: str, **parts: object) -> set[str]:
-    tables = ["tracking_live_sessions", "tracking_events", *detached_tables(connection).get("tracking_events", [])]
     return {
         session
-        for table in tables
+        for table in ("tracking_live_sessions", *_event_tables(connection))
         for (session,) in connection.execute(people_query(query).format(table=table, **parts).encode())
     }
+
+
+def _event_tables(connection: psycopg.Connection) -> list[str]:
+    return ["tracking_events", *detached_tables(connection).get("tracking_events", [])]

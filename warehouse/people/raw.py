@@ -11,7 +11,7 @@ import psycopg
 from warehouse.connection import literal, transaction
 from warehouse.people.erasures import Erasure, note_before, note_behind
 from warehouse.people.holdings import BY_TABLE
-from warehouse.people.matching import NOBODY, holding_condition
+from warehouse.people.matching import NOBODY, NOBODYS, holding_condition, nobodys_in_sessions
 from warehouse.people.postgres import BALANCES
 from warehouse.people.subject import Person
 from warehouse.queries import people_query
@@ -33,10 +33,24 @@ def sessions_of_others(warehouse: duckdb.DuckDBPyConnection, user_id: int, sessi
     return _sessions(warehouse, "sessions_of_others", user_id=user_id, sessions=listed) if listed else set()
 
 
+def session_addresses(warehouse: duckdb.DuckDBPyConnection, sessions: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Yield a session of these with an address's hash, and again with another if its rows name several."""
+    if listed := ", ".join(map(literal, sorted(sessions))):
+        query = people_query("session_addresses").format(table="sources.tracking_events", sessions=listed)
+        for session, least, greatest in warehouse.execute(query).fetchall():
+            yield from ((session, least), (session, greatest))
+
+
+def count_nobodys(warehouse: duckdb.DuckDBPyConnection, person: Person, schema: str = "sources") -> int:
+    """Count the rows without a user id in sessions of the person; of `sources`, sealed ones too."""
+    return _count(warehouse, f"{schema}.tracking_events", nobodys_in_sessions(person, "duckdb"))
+
+
 def remove(warehouse: duckdb.DuckDBPyConnection, connection: psycopg.Connection, erasure: Erasure) -> None:
     """Delete or give a pseudonym to all raw rows of the person; note what that was."""
     conditions = dict(raw_conditions(erasure.person))
     counts = {table: _count(warehouse, f"raw.{table}", found) for table, found in conditions.items()}
+    counts[NOBODYS] = count_nobodys(warehouse, erasure.person, "raw")
     note_before(connection, erasure, STORE, {table: count for table, count in counts.items() if count})
     with transaction(warehouse):
         _remove(warehouse, erasure, conditions)

@@ -11,7 +11,7 @@ SELECT pg_try_advisory_lock(hashtext('footfall erase'))
 
 -- postgres_open_erasure --
 -- What is known of an erasure of this subject that is not finished?
-SELECT id, pseudonym, reason, removed_at IS NOT NULL, person, certificate FROM erasures
+SELECT id, pseudonym, reason, removed_at IS NOT NULL, person, certificate, begun_at FROM erasures
 WHERE subject_kind = %s AND subject = %s AND finished_at IS NULL
 ORDER BY id
 LIMIT 1
@@ -19,7 +19,7 @@ LIMIT 1
 -- postgres_insert_erasure --
 INSERT INTO erasures (subject_kind, subject, pseudonym, reason, actor, person, certificate)
 VALUES (%s, %s, %s, %s, %s, %s, '{}')
-RETURNING id
+RETURNING id, begun_at
 
 -- postgres_resume_erasure --
 -- It begins anew with all that is known by now; loads wait for it again.
@@ -53,6 +53,12 @@ SELECT session_id FROM {table} WHERE user_id = {user_id} AND session_id IS NOT N
 -- Which of these sessions do rows of other users name? On both engines.
 SELECT session_id FROM {table} WHERE user_id <> {user_id} AND session_id IN ({sessions}) GROUP BY session_id
 
+-- session_addresses --
+-- From which addresses (hashes of them) come the rows of these sessions, at least and at most? On both engines.
+SELECT session_id, min(ip_hash), max(ip_hash) FROM {table}
+WHERE session_id IN ({sessions}) AND ip_hash IS NOT NULL
+GROUP BY session_id
+
 -- postgres_delete --
 -- Delete, and tell from which partitions how many.
 WITH gone AS (DELETE FROM public.{table} WHERE {condition} RETURNING tableoid)
@@ -78,8 +84,13 @@ ON CONFLICT (user_id) DO UPDATE SET {amount} = b.{amount} + excluded.{amount}
 DELETE FROM {table} WHERE user_id = {user_id}
 
 -- postgres_point_logs --
+-- What an app wrote goes; the name of an event that a rule gave for stays.
 UPDATE user_point_logs
-SET user_id = {pseudonym}, event_id = NULL, reason = CASE WHEN reason IS NOT NULL THEN 'erased' END
+SET
+    user_id = {pseudonym},
+    event_id = NULL,
+    reason = CASE WHEN reason IS NOT NULL THEN 'erased' END,
+    related_event = CASE WHEN rule_id IS NOT NULL THEN related_event END
 WHERE user_id = {user_id}
 
 -- postgres_credit_logs --
@@ -151,7 +162,11 @@ DROP TABLE of_person
 
 -- point_logs_raw --
 UPDATE raw.user_point_logs
-SET user_id = {pseudonym}, event_id = NULL, reason = CASE WHEN reason IS NOT NULL THEN 'erased' END
+SET
+    user_id = {pseudonym},
+    event_id = NULL,
+    reason = CASE WHEN reason IS NOT NULL THEN 'erased' END,
+    related_event = CASE WHEN rule_id IS NOT NULL THEN related_event END
 WHERE user_id = {user_id}
 
 -- credit_logs_raw --

@@ -67,4 +67,4 @@ def test_removal_killed_after_every_step_is_resumed(copy: Copy, tmp_path: Path) 
     assert state_of(home, erasure.pseudonym) == state_of(other, whole.pseudonym)
     assert found_in(home, erasure) == []
     assert {**erasure.certificate, "pending": {}} == {**whole.certificate, "pending": {}}
-    assert erasure.mark == whole.mark
+    assert erasure.id == whole.id
