@@ -28,7 +28,7 @@ def erase(
     from footfall.erasing import look
     from footfall.settings import load_settings
     from footfall.stack import open_database
-    from warehouse.people.certificate import print_certificate
+    from warehouse.people.certificate import print_certificate, remedies
 
     subject = the_subject(user, account)
     if len(reason) > LONGEST_REASON:
@@ -43,9 +43,8 @@ def erase(
             settings, database_url, subject, lambda: run_refresh(settings, database_url), reason=reason, actor=actor()
         )
     if outcome.found:
-        typer.echo(f"{subject} was found again: what came in since the removal began is still there")
-        _print(_listed(outcome.found))
-        typer.echo(f"run `footfall erase {subject.option}` again; if it goes on, stop what sends it")
+        typer.echo(f"{subject} was found again (the command is `footfall erase {subject.option}`):")
+        _print([*_listed(outcome.found), *remedies(outcome.found)])
         raise typer.Exit(1)
     if not outcome.certificate:
         typer.echo(f"nothing is held on {subject}")

@@ -5,10 +5,11 @@ from typing import Any
 
 from warehouse.archive.address import is_s3
 from warehouse.people.erasures import CHANGED, PENDING, Erasure
-from warehouse.people.holdings import HOLDINGS, STAYS, STAYS_IN_BUCKET
-from warehouse.people.search import STORES, Found
+from warehouse.people.holdings import BY_TABLE, HOLDINGS, STAYS, STAYS_IN_BUCKET
+from warehouse.people.search import LEFTOVERS, STORES, Found
 
 SPOOL = "spool"
+OUR_SCHEMAS = {"raw", "meta", "staging", "intermediate", "marts"}
 
 
 def make_certificate(
@@ -51,6 +52,36 @@ def print_certificate(certificate: dict[str, Any], who: str, notes: Iterable[str
     yield from (f"  {one['what']}: {one['why']}" for one in certificate["stays"])
 
 
+def remedies(found: Iterable[Found]) -> list[str]:
+    """Tell, by kinds of places, what to do about rows that were found after the removal."""
+    return list(dict.fromkeys(_remedy(one) for one in found))
+
+
+def _remedy(found: Found) -> str:
+    if found.store == SPOOL:
+        return f"{found.place}: {_remedy_of_spool(found.place)}"
+    if not _is_ours(found):
+        return f"{found.place} ({found.store}) is not footfall's: remove the rows there, then run the command again"
+    return "what came in since the removal began: run the command again; if it goes on, stop what sends it"
+
+
+def _remedy_of_spool(name: str) -> str:
+    if name.endswith(".spool"):
+        return "the drainer takes it; run the command again then"
+    return "it is damaged, and what could be read of it was saved: see what it holds, then remove it and run it again"
+
+
+def _is_ours(found: Found) -> bool:
+    if found.store == LEFTOVERS:
+        return True
+    first, _, rest = found.place.partition("/" if found.store == "archive" else ".")
+    if found.store == "archive":
+        return first in BY_TABLE or first == "only-here"
+    if found.store == "Postgres":
+        return first == "public" and rest.partition("_p2")[0] in BY_TABLE
+    return first in OUR_SCHEMAS
+
+
 def _how(table: str) -> str:
     return "" if all(one.action != "pseudonym" for one in HOLDINGS if one.table == table) else " under a pseudonym"
 
@@ -62,6 +93,6 @@ def _stays(
         what = f"{found.count:,} rows of {found.place} ({found.store})"
         yield {"what": what, "why": "rows of other persons, into which an app wrote this one's id"}
     for name in not_searched:
-        yield {"what": name, "why": "it could not be let go or read in time: see what it holds, then remove it"}
+        yield {"what": name, "why": f"it could not be let go or read in time: {_remedy_of_spool(name)}"}
     stays = (*STAYS, *STAYS_IN_BUCKET) if is_s3(archive_address) else STAYS
     yield from ({"what": what, "why": why} for what, why in stays)
