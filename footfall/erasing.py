@@ -18,15 +18,19 @@ from sqlalchemy import Engine
 from footfall.settings import Settings
 from ingest_app.database import DRAINING, connect, make_engine
 from ingest_app.drain.drainer import drain_all
+from ingest_app.errors import IngestError
 from ingest_app.migrate import require_current
 from ingest_app.spool.files import ask_to_let_go, spools_in
 from ingest_app.spool.search import damaged_in, search_spools
+from pipelines.errors import PipelineError
+from warehouse.errors import WarehouseError
 from warehouse.people import archive as files
 from warehouse.people import erasures
 from warehouse.people.certificate import SPOOL, make_certificate
 from warehouse.people.compact import compact
 from warehouse.people.erase import opened, remove, survey
 from warehouse.people.erasures import Erasure
+from warehouse.people.errors import NotRebuilt
 from warehouse.people.matching import record_names
 from warehouse.people.postgres import vacuum
 from warehouse.people.search import Found, search
@@ -66,7 +70,8 @@ def erase(
 ) -> Outcome:
     """Remove a person from every store and search every store.
 
-    Raises ErasureUnderWay, OtherErasureUnfinished, WriterBusy, and what a load, a refresh or an archive may raise.
+    Raises ErasureUnderWay, OtherErasureUnfinished, WriterBusy, NotRebuilt where the refresh failed, and what Postgres
+    or an archive may raise.
     """
     with _current(database_url) as engine, erasures.alone(database_url) as connection:
         left = empty_spools(engine, settings.home / "spool")
@@ -74,7 +79,10 @@ def erase(
         if isinstance(begun, Outcome):
             return begun
         # what the marts and the published file show is made anew, of touched days and tables
-        refresh()
+        try:
+            refresh()
+        except (IngestError, PipelineError, WarehouseError) as error:
+            raise NotRebuilt(subject, subject.option, error) from error
         return _prove(settings, connection, begun, left)
 
 

@@ -4,10 +4,13 @@ The caller holds the writer lock and has noted which days are touched.
 """
 
 from collections.abc import Iterator
+from fnmatch import fnmatch
+from typing import Any
 
 import duckdb
 import psycopg
 
+from warehouse.archive.errors import LooseFilesStay, RewriteFailed, SealedFileDamaged
 from warehouse.archive.loose import loose_files, rewrite_loose_file
 from warehouse.archive.manifest import known_files, known_lines
 from warehouse.archive.rewrite import rewrite_without
@@ -15,6 +18,7 @@ from warehouse.archive.sealed_file import from_line
 from warehouse.archive.store import Archive
 from warehouse.columns import declared_columns
 from warehouse.connection import literal
+from warehouse.errors import one_line
 from warehouse.people.erasures import PENDING, Erasure, note_before, note_behind
 from warehouse.people.holdings import BY_TABLE
 from warehouse.people.matching import NOBODY, condition, holding_condition, naming_columns
@@ -22,7 +26,7 @@ from warehouse.people.subject import Person
 from warehouse.queries import people_query
 from warehouse.tables import TABLES
 
-STORE = "archive"
+STORE, SEALED = "archive", "*/part-*.parquet"
 
 
 def rewrite_sealed(warehouse: duckdb.DuckDBPyConnection, archive: Archive, erasure: Erasure) -> None:
@@ -85,24 +89,33 @@ def file_condition(warehouse: duckdb.DuckDBPyConnection, archive: Archive, names
 
 
 def columns_of(warehouse: duckdb.DuckDBPyConnection, archive: Archive, names: list[str]) -> dict[str, str]:
-    """Return all columns of these files, with their types."""
+    """Return all columns of these files, with their types. Raises LooseFilesStay, SealedFileDamaged."""
     urls = _listed(archive, names)
-    return dict(warehouse.execute(people_query("file_columns").format(urls=urls)).fetchall())
+    return dict(_asked(warehouse, archive, names, people_query("file_columns").format(urls=urls)))
 
 
 def count_in_files(
     warehouse: duckdb.DuckDBPyConnection, archive: Archive, names: list[str], found: str
 ) -> Iterator[tuple[str, int]]:
-    """Count the rows for which a condition holds in each of these files that has any."""
+    """Count the rows for which a condition holds in each of these files that has any; raises like `columns_of`."""
     if found != NOBODY:
         by_url = {archive.url(name): name for name in names}
         query = people_query("count_by_file").format(urls=_listed(archive, names), condition=found)
-        for url, count in warehouse.execute(query).fetchall():
+        for url, count in _asked(warehouse, archive, names, query):
             yield by_url.get(url, url), count
 
 
 def _count(warehouse: duckdb.DuckDBPyConnection, archive: Archive, name: str, found: str) -> int:
     return sum(count for _, count in count_in_files(warehouse, archive, [name], found))
+
+
+def _asked(warehouse: duckdb.DuckDBPyConnection, archive: Archive, names: list[str], query: str) -> list[Any]:
+    try:
+        return warehouse.execute(query).fetchall()
+    except duckdb.Error as error:
+        if fnmatch(names[0], SEALED):
+            raise SealedFileDamaged(", ".join(names), f"cannot be read ({one_line(error)})") from error
+        raise LooseFilesStay([RewriteFailed(archive.url(names[0]), one_line(error))]) from error
 
 
 def _listed(archive: Archive, names: list[str]) -> str:

@@ -25,6 +25,13 @@ class RemovalFailed(PeopleError):
         self.subject, self.option, self.store, self.reason = subject, option, store, reason
 
 
+class NotRebuilt(PeopleError):
+    """all rows of {subject} are removed from Postgres, warehouse and archive, but analytics.duckdb still shows tables that were made with them: {reason} (mend that, then run `footfall erase {option}` again, which refreshes and searches)"""  # noqa: E501
+
+    def __init__(self, subject: object, option: str, reason: object) -> None:
+        self.subject, self.option, self.reason = subject, option, reason
+
+
 class ExportFailed(PeopleError):
     """nothing was written to {path}: {reason}"""
 
