@@ -41,7 +41,7 @@ def embedded_postgres(folder: Path) -> Iterator[str]:
         fcntl.flock(users, fcntl.LOCK_SH)
         server = start_server(folder)
         try:
-            _create_database(server, folder)
+            _prepare(server, folder)
             yield _url(server, DATABASE)
         finally:
             if _is_last(users.fileno()):
@@ -102,9 +102,13 @@ def _is_last(lock: int) -> bool:
     return True
 
 
-def _create_database(server: "PostgresServer", folder: Path) -> None:
+def _prepare(server: "PostgresServer", folder: Path) -> None:
     try:
         with psycopg.connect(_url(server, "postgres"), autocommit=True) as connection:
+            if connection.execute("SHOW log_error_verbosity").fetchone() != ("terse",):
+                # no rows in its log: where one is refused, the detail is what a person sent
+                connection.execute("ALTER SYSTEM SET log_error_verbosity = terse")
+                connection.execute("SELECT pg_reload_conf()")
             if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone():
                 connection.execute(f'CREATE DATABASE "{DATABASE}"')
     except psycopg.errors.DuplicateDatabase:

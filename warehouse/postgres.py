@@ -116,6 +116,11 @@ def connect(database_url: str) -> Iterator[psycopg.Connection]:
         yield connection
 
 
+def keep_from_log(connection: psycopg.Connection) -> None:
+    """Keep statements that name a person out of the server's log when they fail; who may not, goes on."""
+    connection.execute(postgres_query("keep_from_log").encode())
+
+
 def _stream(cursor: Any, query: str, left: Iterator[str]) -> pa.RecordBatchReader:  # noqa: ANN401
     """Read this query's answer and those of what is left then; it is sent as COPY in binary format."""
     cursor.adbc_statement.set_options(**{StatementOptions.BATCH_SIZE_HINT_BYTES.value: str(BATCH_BYTES)})

