@@ -3,6 +3,7 @@
 It is written whole or not at all, and readable by nobody else.
 """
 
+import errno
 import os
 import shutil
 import sys
@@ -23,7 +24,7 @@ from warehouse.people.errors import ExportFailed
 from warehouse.people.export import Row, drained_seqs, write_export
 from warehouse.people.matching import record_names
 from warehouse.people.subject import Person, Subject
-from warehouse.postgres import connect
+from warehouse.postgres import connect, keep_from_log
 from warehouse.writer import writer_lock
 
 LOCK_WAIT_SECONDS = 60.0
@@ -43,6 +44,7 @@ def export(
             _lock(settings, tell),
             opened(settings.warehouse_path, settings.archive_address) as (warehouse, archive),
         ):
+            keep_from_log(connection)
             connection.execute("SET TimeZone = 'UTC'")
             person = find_person(connection, warehouse, subject)
             # first: what is drained meanwhile is in Postgres when that is read
@@ -77,19 +79,39 @@ def _lock(settings: Settings, tell: Callable[[str], None]) -> Iterator[None]:
 
 @contextmanager
 def _written_whole(output: Path | None, home: Path) -> Iterator[IO[str]]:
-    """Give a temporary file (mode 0600) that gets its name, or is copied to stdout, when all is in it."""
-    folder = home if output is None else output.absolute().parent
-    descriptor, made = tempfile.mkstemp(dir=folder, prefix=".export")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
+    """Give a file that gets its name, or is copied to stdout, when all is in it.
+
+    Until then it has none, so that nothing of it is left however this process ends.
+    """
+    with _unnamed(home if output is None else output.absolute().parent) as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
         if output is not None:
-            os.replace(made, output)
+            _name(file, output)
             return
-        with open(made, encoding="utf-8") as whole:
-            shutil.copyfileobj(whole, sys.stdout)
-    finally:
-        if os.path.exists(made):
-            os.unlink(made)
+        file.seek(0)
+        shutil.copyfileobj(file, sys.stdout)
+
+
+def _unnamed(folder: Path) -> IO[str]:
+    """Open a file of mode 0600 that the system forgets with this process."""
+    try:
+        return os.fdopen(os.open(folder, os.O_TMPFILE | os.O_RDWR, 0o600), "w+", encoding="utf-8")
+    except OSError as error:
+        if error.errno not in {errno.EOPNOTSUPP, errno.EISDIR}:
+            raise
+        # a file system that can give no name later
+        return tempfile.TemporaryFile("w+", encoding="utf-8", dir=folder)
+
+
+def _name(file: IO[str], output: Path) -> None:
+    """Let the file be what is at this path, or copy it where no name can be given to it."""
+    output.unlink(missing_ok=True)
+    try:
+        # only with a folder's descriptor Python follows the link; of an absolute path it is not used
+        os.link(f"/proc/self/fd/{file.fileno()}", output, src_dir_fd=file.fileno(), follow_symlinks=True)
+    except FileNotFoundError:
+        file.seek(0)
+        with os.fdopen(os.open(output, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8") as copy:
+            shutil.copyfileobj(file, copy)

@@ -150,8 +150,7 @@ def _elsewhere(
 def _not_exported(warehouse: duckdb.DuckDBPyConnection, table: Table, condition: str) -> Iterator[Row]:
     parts = {"table": table.name, "key": KEYS[table.name], "source": f"sources.{table.name}", "condition": condition}
     jsons = {column for column, names in BY_TABLE[table.name].columns.items() if names == "json"}
-    yield from _rows(warehouse, people_query("select_not_exported").format(**parts), jsons)
-    warehouse.execute(people_query("insert_exported_rows").format(**parts))
+    return _once(warehouse, parts, jsons)
 
 
 def _in_other_files(
@@ -165,7 +164,14 @@ def _in_other_files(
             table = next((one.name for one in TABLES if one.kind == "event" and one.name in name), "")
             key = "CAST(event_id AS UUID)" if table else "NULL"
             query = people_query("select_not_exported")
-            yield name, _rows(warehouse, query.format(table=table, key=key, source=source, condition=found))
+            parts = {"table": table, "key": key, "source": source, "condition": found}
+            yield name, _once(warehouse, parts) if table else _rows(warehouse, query.format(**parts))
+
+
+def _once(warehouse: duckdb.DuckDBPyConnection, parts: Mapping[str, str], jsons: Iterable[str] = ()) -> Iterator[Row]:
+    """Give rows that were not given, and remember them."""
+    yield from _rows(warehouse, people_query("select_not_exported").format(**parts), jsons)
+    warehouse.execute(people_query("insert_exported_rows").format(**parts))
 
 
 def _rows(warehouse: duckdb.DuckDBPyConnection, query: str, jsons: Iterable[str] = ()) -> Iterator[Row]:
