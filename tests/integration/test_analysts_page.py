@@ -29,7 +29,7 @@ def snippets(language: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A working folder with a home folder, in which the marts have the columns that the models promise."""
+    """A working folder with a home folder: marts with the columns that the models promise, and a sealed event."""
     folder = tmp_path_factory.mktemp("analyst")
     path = folder / ".footfall" / "warehouse" / "warehouse.duckdb"
     begin_build(path, "a build")
@@ -42,6 +42,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
                     for column in model["columns"]
                 )
                 warehouse.execute(f"CREATE TABLE marts.{model['name']} AS SELECT {items}")
+        sealed = folder / ".footfall" / "archive" / "tracking_events" / "received_date=2026-01-01" / "part-0.parquet"
+        sealed.parent.mkdir(parents=True)
+        warehouse.execute("INSERT INTO raw.tracking_events (event_id, is_bot) VALUES (uuid(), false)")
+        warehouse.execute(
+            f"COPY (SELECT * REPLACE (event_id::BLOB AS event_id) FROM raw.tracking_events) TO '{sealed}'"
+        )
     finish_build(path, "a build")
     publish(path, path.with_name("analytics.duckdb"))
     return folder

@@ -194,7 +194,15 @@ def _kill(footfall: Footfall, what: str) -> None:
     if what == "postgres":
         psutil.Process(int((footfall.home / "postgres" / "postmaster.pid").read_text().split()[0])).kill()
         return
-    victims = [process for process in footfall.processes() if any(what in word for word in process.cmdline())]
+    victims = [process for process in footfall.processes() if _runs(process, what)]
     assert victims
     for process in victims:
         process.kill()
+
+
+def _runs(process: psutil.Process, what: str) -> bool:
+    try:
+        return any(what in word for word in process.cmdline())
+    except psutil.NoSuchProcess:
+        # it has ended meanwhile by itself
+        return False
