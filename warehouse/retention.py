@@ -1,7 +1,7 @@
 """How long everything that grows is kept: one table of rules, and pure functions that say what is due.
 
 Nothing is removed here: `warehouse.housekeeping` does what is due, by the keepers of `warehouse.aged_rows` and
-`warehouse.aged_files`, and Dagster's own runs are removed by the room that knows Dagster. `docs/operators.md` shows the
+`warehouse.aged_files`, and Dagster's own runs are removed by the room that knows Dagster. `docs/retention.md` shows the
 same table, held to this one by a test.
 """
 

@@ -50,7 +50,7 @@ def event_partitions(settings: dg.ResourceParam[Settings]) -> dg.MaterializeResu
     kinds={"postgres", "dagster", "file"},
     deps=[[POSTGRES, "visitor_sessions"]],
     description="All else that grows is kept as long as its rule says and then removed: rows of Postgres, Dagster's "
-    "runs, logs and files. `docs/operators.md` has the rules.",
+    "runs, logs and files. `docs/retention.md` has the rules.",
 )
 def housekeeping(
     context: dg.AssetExecutionContext, settings: dg.ResourceParam[Settings]

@@ -109,7 +109,7 @@ def test_every_schedule_is_documented() -> None:
 
 
 def test_every_rule_of_retention_is_documented_with_its_reason() -> None:
-    lines = (DOCS / "operators.md").read_text().splitlines()
+    lines = (DOCS / "retention.md").read_text().splitlines()
     head = lines.index("| rule | what | kept for | removed by | why so long |")
     rows = [f"| `{rule.name}` | {rule.what} | {told(rule)} | {rule.remover} | {rule.why} |" for rule in RETENTION_RULES]
     assert lines[head + 2 : lines.index("", head)] == rows

@@ -207,7 +207,7 @@ def test_manifest_that_lost_lines_is_found_in_a_bucket(s3_home: Home) -> None:
 
 
 def test_moved_archive_is_read_where_it_is_now(s3_home: Home) -> None:
-    """As `docs/operators.md` says it: the files, then the manifest, then the setting."""
+    """As `docs/retention.md` says it: the files, then the manifest, then the setting."""
     local = replace(s3_home, archive_address=None)
     before = local.sources()
     local.seal()
