@@ -73,13 +73,13 @@ make_partitions = dg.define_asset_job(
     description="Makes the daily partitions of the event tables ahead, so that no event is ever refused.",
 )
 
-housekeeping = dg.define_asset_job(
-    "housekeeping",
+keep_house = dg.define_asset_job(
+    "keep_house",
     selection=[retention.housekeeping],
     description="Removes all else that is older than its rule of retention says, and reports how much of each.",
 )
 
-JOBS = (refresh, compare_keys, seal, expire, cleanup_live_sessions, make_partitions, housekeeping)
+JOBS = (refresh, compare_keys, seal, expire, cleanup_live_sessions, make_partitions, keep_house)
 
 
 def _schedule(job: "dg.UnresolvedAssetJobDefinition", cron: str, description: str) -> dg.ScheduleDefinition:
@@ -120,5 +120,5 @@ SCHEDULES = (
     _schedule(expire, "7 1 * * *", "Each day at 01:07 UTC, after the seal: what is old enough leaves Postgres."),
     _schedule(cleanup_live_sessions, _EVERY_FIVE_MINUTES, "Every five minutes: who left is soon not counted."),
     _schedule(make_partitions, "7 0 * * *", "Each day at 00:07 UTC, two weeks ahead."),
-    _schedule(housekeeping, "37 3 * * *", "Each night at 03:37 UTC: what is old enough goes."),
+    _schedule(keep_house, "37 3 * * *", "Each night at 03:37 UTC: what is old enough goes."),
 )

@@ -18,11 +18,11 @@ DAY = timedelta(days=1)
 GRACE = 2 * DAY
 LONGEST_DAYS = 36_500
 
-Remover = Literal["housekeeping", "cleanup_live_sessions", "expire", "the drainer", "nobody"]
-HOUSEKEEPING: Remover = "housekeeping"
+Remover = Literal["keep_house", "cleanup_live_sessions", "expire", "the drainer", "nobody"]
+HOUSEKEEPING: Remover = "keep_house"
 # what to run where a rule is not obeyed
 ADVICE: Mapping[Remover, str] = {
-    "housekeeping": "start the job housekeeping, and see in Dagster why its last run failed or did not start",
+    "keep_house": "start the job keep_house, and see in Dagster why its last run failed or did not start",
     "cleanup_live_sessions": "start the job cleanup_live_sessions, and see in Dagster why its last run failed",
     "the drainer": "run `footfall doctor`, which says what keeps the drainer from Postgres, or which file is damaged",
 }

@@ -113,6 +113,12 @@ def test_jobs_and_schedules_say_what_they_do() -> None:
     assert {schedule.default_status for schedule in SCHEDULES} == {dg.DefaultScheduleStatus.RUNNING}
 
 
+def test_all_definitions_load_as_the_web_server_loads_them(definitions: dg.Definitions) -> None:
+    repository = definitions.get_repository_def()
+    repository.load_all_definitions()
+    assert {job.name for job in JOBS} <= set(repository.job_names)
+
+
 def test_all_who_write_the_warehouse_share_a_pool(definitions: dg.Definitions) -> None:
     job = definitions.resolve_job_def(REFRESH)
     assert {node.name: node.definition.pool for node in job.nodes if isinstance(node.definition, dg.OpDefinition)} == {
