@@ -91,7 +91,7 @@ STAYS = (
     ("sums of points and credits", "kept under a pseudonym drawn by chance, so that balances equal their logs"),
     ("rpt_live_users", "numbers of who was live at each refresh, without an id"),
     (
-        "names and time of change of a published file that somebody still has open",
+        "a published file that somebody still has open",
         "its readers keep what they opened until they close it",
     ),
     (
