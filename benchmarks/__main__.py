@@ -7,10 +7,13 @@ from pathlib import Path
 
 from rich.console import Console, RenderableType
 
+from benchmarks.admin import DEFAULT_EVENT_COUNT as ADMIN_EVENT_COUNT
+from benchmarks.admin import measure_admin
 from benchmarks.bucket import measure_bucket
 from benchmarks.erase import DEFAULT_ROW_COUNT as ERASE_ROW_COUNT
 from benchmarks.erase import measure_erase
 from benchmarks.expire import DEFAULT_DAYS, DEFAULT_ROWS_A_DAY, measure_expire
+from benchmarks.footprint import DEFAULT_MINUTES, measure_footprint
 from benchmarks.ingest import measure_batches, measure_singles
 from benchmarks.ledger import measure_ledger
 from benchmarks.load import DEFAULT_ROW_COUNT, MEMORY_ROW_COUNT, measure_load, measure_memory
@@ -54,6 +57,8 @@ def _benchmarks(given: argparse.Namespace, url: str, folder: Path) -> dict[str, 
         "erase": lambda: measure_erase(url, folder, given.erase_rows),
         "expire": lambda: measure_expire(url, folder, given.days, given.rows_a_day),
         "stats": lambda: measure_stats(url, folder, STATS_ROW_COUNT, given.repetitions),
+        "admin": lambda: measure_admin(url, folder, given.admin_events, given.seconds),
+        "footprint": lambda: measure_footprint(folder, given.idle_minutes),
         "memory": lambda: measure_memory(url, MEMORY_ROW_COUNT),
         **agents,
     }
@@ -65,12 +70,15 @@ def _arguments() -> argparse.Namespace:
         "names",
         nargs="*",
         metavar="NAME",
-        help="singles, batches, ledger, load, refresh, stats, seal, erase, memory, agents; all if none is named",
+        help="singles, batches, ledger, load, refresh, stats, admin, seal, erase, footprint, memory, agents; or all",
     )
     parser.add_argument("--rows", type=int, default=DEFAULT_ROW_COUNT, help="events to load (default %(default)s)")
     parser.add_argument("--events", type=int, default=DEFAULT_EVENT_COUNT, help="to seal (default %(default)s)")
     parser.add_argument(
         "--erase-rows", type=int, default=ERASE_ROW_COUNT, help="sealed events to erase from (default %(default)s)"
+    )
+    parser.add_argument(
+        "--admin-events", type=int, default=ADMIN_EVENT_COUNT, help="behind the stats API (default %(default)s)"
     )
     parser.add_argument("--days", type=int, default=DEFAULT_DAYS, help="to expire (default %(default)s)")
     parser.add_argument(
@@ -78,9 +86,12 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--repetitions", type=int, default=5, help="runs of each (default %(default)s)")
     parser.add_argument(
-        "--seconds", type=float, default=10, help="of single events or earnings, each run (default %(default)s)"
+        "--seconds", type=float, default=10, help="of single events, earnings, stats, each run (default %(default)s)"
     )
     parser.add_argument("--minutes", type=float, default=5, help="of batches (default %(default)s)")
+    parser.add_argument(
+        "--idle-minutes", type=float, default=DEFAULT_MINUTES, help="to watch the idle stack (default %(default)s)"
+    )
     parser.add_argument("--pace", type=int, default=20_000, help="events a second in batches (default %(default)s)")
     return parser.parse_args()
 

@@ -1,4 +1,4 @@
-"""Servers and load for the ingest benchmarks: granian as `footfall up` starts it, and wrk (Debian's package)."""
+"""Servers and load for the benchmarks over HTTP: granian as `footfall up` starts it, and wrk (Debian's package)."""
 
 import json
 import os
@@ -62,10 +62,10 @@ def process(command: Sequence[str], env: Mapping[str, str]) -> Iterator[psutil.P
 
 
 @contextmanager
-def server(target: str, env: Mapping[str, str]) -> Iterator[tuple[str, psutil.Process]]:
-    """Serve a WSGI factory as ingest is served; yield its address and its main process."""
-    port = _free_port()
-    with process(serve_command(target, port, INGEST_WORKERS), env) as running:
+def server(target: str, env: Mapping[str, str], workers: int = INGEST_WORKERS) -> Iterator[tuple[str, psutil.Process]]:
+    """Serve a WSGI factory as `footfall up` does; yield its address and its main process."""
+    port = free_port()
+    with process(serve_command(target, port, workers), env) as running:
         url = f"http://127.0.0.1:{port}"
         deadline = time.monotonic() + READY_SECONDS
         while not _answers(url):
@@ -123,7 +123,8 @@ def _answers(url: str) -> bool:
     return True
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of 127.0.0.1 on which nothing listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -22,7 +22,10 @@ from footfall.commands import (
     rejected,
     rules,
     settings,
+    status,
+    trace,
     up,
+    watch,
 )
 from footfall.errors import FootfallError
 from ingest_app.errors import IngestError
@@ -40,8 +43,11 @@ app.command("up")(up.up)
 app.command("demo")(demo.demo)
 app.command("migrate")(migrate.migrate)
 app.command("doctor")(doctor.doctor)
+app.command("status")(status.status)
+app.command("watch")(watch.watch)
 app.command("refresh")(refresh.refresh)
 app.command("query")(query.query)
+app.command("trace")(trace.trace)
 app.command("erase")(erase.erase)
 app.command("export")(export.export)
 app.add_typer(keys.app, name="keys")

@@ -1,9 +1,11 @@
-"""The home of the Dagster instance: its `dagster.yaml`, its schema in Postgres, and the environment of its children.
+"""The home of the Dagster instance: its `dagster.yaml`, what its processes load, its schema in Postgres.
 
 What Dagster runs is in `pipelines`; nothing here imports it.
 """
 
+import hashlib
 import os
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,13 +21,15 @@ SCHEMA = "dagster"
 DAGSTER_DATABASE_URL = "FOOTFALL_DAGSTER_DATABASE_URL"
 KEEP_TICKS_DAYS = 14
 LONGEST_RUN_SECONDS = 60 * 60
+# the system's limit of a socket's path, less some
+LONGEST_SOCKET_PATH = 100
 
 
 def dagster_environment(home: Path, database_url: str, archive_address: str | None = None) -> dict[str, str]:
-    """Write `home`/dagster/dagster.yaml, make Dagster's schema, and return the variables its processes need.
+    """Write dagster.yaml and workspace.yaml, make Dagster's schema, and return the variables its processes need.
 
     `database_url` is a libpq URL of the database that holds the events: Dagster keeps its runs there too, in a
-    schema of its own. The file holds no password: it names a variable of the returned environment.
+    schema of its own. No file holds a password: they name a variable of the returned environment.
     Raises HomeNotWritable, DatabaseUnreachable, DagsterSchemaRefused.
     """
     folder = home.absolute() / "dagster"
@@ -33,6 +37,7 @@ def dagster_environment(home: Path, database_url: str, archive_address: str | No
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _replace(folder / "dagster.yaml", yaml.safe_dump(_instance(folder), sort_keys=False))
+        _replace(workspace_path(home), yaml.safe_dump(_workspace(home), sort_keys=False))
     except OSError as error:
         raise HomeNotWritable(home, str(error)) from error
     return {
@@ -42,6 +47,19 @@ def dagster_environment(home: Path, database_url: str, archive_address: str | No
         "DAGSTER_HOME": str(folder),
         DAGSTER_DATABASE_URL: storage_url(database_url),
     }
+
+
+def workspace_path(home: Path) -> Path:
+    """Return the file that names the code server to the web server and the daemon."""
+    return home.absolute() / "dagster" / "workspace.yaml"
+
+
+def code_socket(home: Path) -> Path:
+    """Return the socket at which the one code server answers: in the home folder, unless its path is too long."""
+    socket = home.absolute() / "dagster" / "code.sock"
+    if len(os.fsencode(socket)) <= LONGEST_SOCKET_PATH:
+        return socket
+    return Path(tempfile.gettempdir()) / f"footfall-{hashlib.sha256(os.fsencode(socket)).hexdigest()[:16]}.sock"
 
 
 def storage_url(database_url: str) -> str:
@@ -78,7 +96,13 @@ def _replace(path: Path, content: str) -> None:
 
 def _instance(folder: Path) -> Mapping[str, Any]:
     return {
-        "storage": {"postgres": {"postgres_url": {"env": DAGSTER_DATABASE_URL}}},
+        "storage": {
+            "custom": {
+                "module": "pipelines.storage",
+                "class": "PooledPostgresStorage",
+                "config": {"postgres_url": {"env": DAGSTER_DATABASE_URL}},
+            }
+        },
         "local_artifact_storage": _local("dagster._core.storage.root", "LocalArtifactStorage", folder / "storage"),
         "compute_logs": _local(
             "dagster._core.storage.local_compute_log_manager", "LocalComputeLogManager", folder / "logs"
@@ -88,28 +112,42 @@ def _instance(folder: Path) -> Mapping[str, Any]:
             "class": "QueuedRunCoordinator",
             "config": {"dequeue_interval_seconds": 1},
         },
+        "run_launcher": {"module": "pipelines.launcher", "class": "WatchingRunLauncher"},
+        "scheduler": {
+            "module": "dagster._core.scheduler",
+            "class": "DagsterDaemonScheduler",
+            # what was missed is caught up by one run; a tick that could not be evaluated is tried again, some times
+            "config": {"max_catchup_runs": 1, "max_tick_retries": 3},
+        },
         # one run at a time writes the warehouse file; runs without a step in its pool do not wait for it
         "concurrency": {"pools": {"default_limit": 1, "granularity": "run"}},
         # a run whose process is gone gives its place back, or it would block all later ones for ever
         "run_monitoring": {
             "enabled": True,
-            "poll_interval_seconds": 30,
-            "start_timeout_seconds": 180,
+            "poll_interval_seconds": 15,
+            "start_timeout_seconds": 90,
+            "cancel_timeout_seconds": 60,
             "max_runtime_seconds": LONGEST_RUN_SECONDS,
-            "free_slots_after_run_end_seconds": 60,
         },
+        # of daily jobs alone, which say so by tags: the others come again in five minutes
+        "run_retries": {"enabled": True, "max_retries": 0, "retry_on_asset_or_op_failure": False},
         "retention": {
             "schedule": {"purge_after_days": KEEP_TICKS_DAYS},
             "sensor": {"purge_after_days": KEEP_TICKS_DAYS},
         },
         # Dagster keeps every event by itself; the children's logs need not repeat them
         "python_logs": {"python_log_level": "INFO"},
-        # no asset has a condition or a freshness policy: nothing to watch for, so no thread that does
+        # no asset has a condition: nothing to watch for, so no thread that does
         "auto_materialize": {"enabled": False, "use_sensors": False},
-        "freshness": {"enabled": False},
+        # how old each asset may grow is said by its policy: `pipelines.freshness`
+        "freshness": {"enabled": True},
         "telemetry": {"enabled": False},
         "nux": {"enabled": False},
     }
+
+
+def _workspace(home: Path) -> Mapping[str, Any]:
+    return {"load_from": [{"grpc_server": {"socket": str(code_socket(home)), "location_name": "footfall"}}]}
 
 
 def _local(module: str, name: str, base: Path) -> Mapping[str, Any]:

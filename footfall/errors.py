@@ -29,6 +29,13 @@ class HomeInUse(FootfallError):
         self.home, self.pid = home, pid
 
 
+class NoPostgresYet(FootfallError):
+    """there is no Postgres in {home} yet: run `footfall up`, set DATABASE_URL, or name another folder with --home"""
+
+    def __init__(self, home: object) -> None:
+        self.home = home
+
+
 class EmbeddedPostgresFailed(FootfallError):
     """the embedded Postgres did not start: {reason} (its log: {log})"""
 
@@ -41,6 +48,13 @@ class PortTaken(FootfallError):
 
     def __init__(self, port: int, name: str, variable: str) -> None:
         self.port, self.name, self.variable = port, name, variable
+
+
+class RoleNeedsSettings(FootfallError):
+    """`footfall up --only {role}` is one of several hosts: set {missing}, to the same value on each"""
+
+    def __init__(self, role: str, missing: str) -> None:
+        self.role, self.missing = role, missing
 
 
 class ChildNotReady(FootfallError):
@@ -111,3 +125,17 @@ class RecordsStillRejected(FootfallError):
 
     def __init__(self, kept: int, stayed: int) -> None:
         self.kept, self.stayed = kept, stayed
+
+
+class NotDelivered(FootfallError):
+    """the alert was not sent by {channel}: {reason}"""
+
+    def __init__(self, channel: str, reason: str) -> None:
+        self.channel, self.reason = channel, reason
+
+
+class AlreadyWatched(FootfallError):
+    """another watcher works on {home}: there is one a home folder, and `footfall up` starts it"""
+
+    def __init__(self, home: object) -> None:
+        self.home = home

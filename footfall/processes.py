@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Child:
-    """One process: what to run, where its output goes, and the address that tells that it is ready."""
+    """One process: what to run, where its output goes, and the address (http: or unix:) that tells that it is ready."""
 
     name: str
     command: Sequence[str]
@@ -150,10 +150,21 @@ def require_free_port(port: int, name: str, variable: str) -> None:
 
 
 def _answers(url: str) -> bool:
+    if url.startswith("unix:"):
+        return _accepts(url.removeprefix("unix:"))
     with requests.Session() as session:
         # a proxy of the environment is not for addresses of this machine
         session.trust_env = False
         return _is_ok(session, url)
+
+
+def _accepts(path: str) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(path)
+        except OSError:
+            return False
+    return True
 
 
 def _is_ok(session: requests.Session, url: str) -> bool:

@@ -135,6 +135,8 @@ def _track(ingest: Ingest, kind: Kind) -> Response:
     if not decoded.records:
         return answers.all_refused(decoded.errors)
     if not ingest.control.current.is_tracking_enabled:
+        if kind.event_table:
+            ingest.control.note_dropped(kind.event_table, len(decoded.records))
         return answers.dropped(_count(decoded), "tracking_disabled", decoded.errors)
     receipt = Receipt(received_at, _sender(ingest, key), _oldest(ingest, key, received_at))
     if kind.name == "track-visit" and receipt.sender.device.is_bot:

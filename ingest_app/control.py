@@ -10,6 +10,7 @@ import os
 import re
 import threading
 import time
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from multiprocessing.util import Finalize
@@ -20,6 +21,7 @@ from sqlalchemy import Connection, Engine, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from ingest_app.errors import NotReady
+from ingest_app.intake import WORKERS, Intake
 from ingest_app.keys import Key, hash_key, mark_used, working_keys
 from ingest_app.rates import RateLimits
 from ingest_app.schema import admin_settings
@@ -77,6 +79,9 @@ class ControlWatch:
         self._each_time = each_time
         self.rates = RateLimits()
         self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._counting = engine
+        # what requests dropped, by table, since it was last counted; any thread appends
+        self._dropped: deque[tuple[str, int]] = deque()
         self._note = note
         self._control: Control | None = None
         self._noted: Control | None = None
@@ -120,8 +125,12 @@ class ControlWatch:
             self._used_at[key.id] = time.monotonic()
         return key
 
+    def note_dropped(self, table_name: str, record_count: int) -> None:
+        """Have records of an event table counted that are not kept while tracking is off."""
+        self._dropped.append((table_name, record_count))
+
     def close(self) -> None:
-        """Stop reading, and mark the keys that were used since the last time."""
+        """Stop reading, mark the keys that were used and count what was dropped since the last time."""
         self._closing.set()
         self._wanted.set()
         self._thread.join(CLOSE_SECONDS)
@@ -155,7 +164,9 @@ class ControlWatch:
             self._each_time()
             if time.monotonic() - self._marked_at > self._mark_used_seconds:
                 self._mark_used()
+                self._count_dropped()
         self._mark_used()
+        self._count_dropped()
 
     def _look(self) -> None:
         with self._looked:
@@ -191,6 +202,23 @@ class ControlWatch:
         except SQLAlchemyError:
             for key_id, at in used_at.items():
                 self._used_at.setdefault(key_id, at)
+
+    def _count_dropped(self) -> None:
+        """Count what was dropped, in one transaction; while Postgres is away it is kept for the next time."""
+        dropped = [self._dropped.popleft() for _ in range(len(self._dropped))]
+        if not dropped:
+            return
+        try:
+            with self._counting.begin() as connection:
+                intake = Intake(connection, WORKERS)
+                for table_name, count in dropped:
+                    intake.count(table_name, accepted=count, dropped=count)
+                intake.write()
+        except SQLAlchemyError:
+            sums: Counter[str] = Counter()
+            for table_name, count in dropped:
+                sums[table_name] += count
+            self._dropped.extend(sums.items())
 
     def _say_away(self, error: SQLAlchemyError) -> None:
         if not self._is_away:

@@ -59,7 +59,9 @@ def connect(engine: Engine) -> Connection:
         return engine.connect()
     except DBAPIError as error:
         reason = " ".join(str(error.orig).split())
-        raise DatabaseUnreachable(engine.url.set(drivername="postgresql").render_as_string(), reason) from error
+        # libpq takes passwords there too, which SQLAlchemy does not hide
+        url = engine.url.set(drivername="postgresql").difference_update_query(["password", "sslpassword"])
+        raise DatabaseUnreachable(url.render_as_string(), reason) from error
 
 
 def is_away(error: Exception) -> bool:

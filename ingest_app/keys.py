@@ -1,4 +1,7 @@
-"""API keys: made once, kept as a hash, revoked, never shown again. What a scope may do stands in `app.py`."""
+"""API keys: made once, kept as a hash, revoked, never shown again; both is in the audit log.
+
+What a scope may do stands in `app.py`.
+"""
 
 import hashlib
 import re
@@ -11,10 +14,12 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 
 from ingest_app.errors import OriginMalformed
-from ingest_app.schema import api_keys
+from ingest_app.schema import admin_audit_log, api_keys
 
 SCOPES = ("write", "server", "admin")
 DEFAULT_REQUESTS_PER_SECOND = 1_000
+# who makes keys that nobody asked for: the first ones of an installation, the demo's, the canary's
+FOOTFALL = "footfall"
 
 # what a browser sends; `capacitor://localhost` and the pages of extensions are origins too, and a page that has none
 # (a file, a sandboxed frame) sends the word null. A name that is not ASCII is sent as xn--…
@@ -56,6 +61,7 @@ def create_key(
     app_name: str | None = None,
     origins: Sequence[str] = (),
     requests_per_second: int = DEFAULT_REQUESTS_PER_SECOND,
+    actor: str = FOOTFALL,
 ) -> str:
     """Make a key and return it: this is the only moment at which it can be read. Raises OriginMalformed."""
     key = f"ff_{scope}_{secrets.token_urlsafe(32)}"
@@ -66,7 +72,9 @@ def create_key(
         "allowed_origins": [read_origin(origin) for origin in origins],
         "requests_per_second": requests_per_second,
     }
-    connection.execute(insert(api_keys).values(row))
+    key_id: int = connection.execute(insert(api_keys).values(row).returning(api_keys.c.id)).scalar_one()
+    detail = {name: row[name] for name in ("scope", "app_name", "allowed_origins", "requests_per_second")}
+    _note(connection, actor, "keys.create", key_id, detail)
     return key
 
 
@@ -92,12 +100,15 @@ def list_keys(connection: Connection) -> list[ListedKey]:
     ]
 
 
-def revoke_key(connection: Connection, key_id: int) -> bool:
+def revoke_key(connection: Connection, key_id: int, actor: str = FOOTFALL) -> bool:
     """Make a key worthless from now on; false where there is no such key that still works."""
     statement = (
         update(api_keys).where(api_keys.c.id == key_id, api_keys.c.revoked_at.is_(None)).values(revoked_at=func.now())
     )
-    return connection.execute(statement).rowcount > 0
+    is_revoked = connection.execute(statement).rowcount > 0
+    if is_revoked:
+        _note(connection, actor, "keys.revoke", key_id, {})
+    return is_revoked
 
 
 def working_keys(connection: Connection) -> dict[str, Key]:
@@ -122,6 +133,11 @@ def mark_used(connection: Connection, ages_seconds: Mapping[int, float]) -> None
 def hash_key(key: str) -> str:
     """A plain SHA-256: the key is 256 random bits, so there is nothing to guess and nothing to salt."""
     return hashlib.sha256(key.encode()).hexdigest()
+
+
+def _note(connection: Connection, actor: str, action: str, key_id: int, detail: Mapping[str, Any]) -> None:
+    entry = {"actor": actor, "action": action, "subject": str(key_id), "detail": detail}
+    connection.execute(insert(admin_audit_log).values(entry))
 
 
 def _known(row: Row[Any]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from uuid_utils import uuid7
 from ingest_app import records, store
 from ingest_app import schema as tables
 from ingest_app.event_time import settle
+from ingest_app.intake import IMPORTS, Intake
 from ingest_app.privacy import NOBODY, Sender
 
 Row = dict[str, Any]
@@ -35,17 +36,30 @@ class Receipt:
 class Kind:
     """One kind of record. `to_row(record, receipt)` is pure.
 
-    `write` takes the JSON of an array of rows, at least one, and returns how many were new or changed.
+    `write` takes the JSON of an array of rows, at least one, and returns how many were new or changed. `event_table`
+    is the table of which it is counted what became of each record, None where rows are of something that is.
     """
 
     name: str
     record: type[records.Record]
     to_row: Callable[[Any, Receipt], Row]
-    write: Callable[[Connection, bytes], int]
+    write: store.Write
+    event_table: str | None = None
 
     def write_rows(self, connection: Connection, rows: Sequence[Row]) -> int:
         """Write rows that were never spooled; none is fine."""
-        return self.write(connection, msgspec.json.encode(rows)) if rows else 0
+        if not rows:
+            return 0
+        intake = Intake(connection, IMPORTS)
+        self.accept(intake, len(rows))
+        written = self.write(intake, msgspec.json.encode(rows))
+        intake.write()
+        return written
+
+    def accept(self, intake: Intake, record_count: int) -> None:
+        """Count records as accepted, before it is seen what becomes of them."""
+        if self.event_table:
+            intake.count(self.event_table, accepted=record_count)
 
 
 def _activity(record: records.Activity, receipt: Receipt) -> Row:
@@ -137,9 +151,21 @@ KINDS = {
         Kind("track-visit", records.Visit, _visit, store.see_visitors),
         Kind("heartbeat", records.Heartbeat, _heartbeat, store.see_accounts),
         Kind("sessions/heartbeat", records.SessionHeartbeat, _session_heartbeat, store.see_live_sessions),
-        Kind("activity", records.Activity, _activity, store.append_to(tables.activity_events)),
-        Kind("events", records.Event, _event, store.append_to(tables.tracking_events)),
-        Kind("documents", records.Document, _document, store.append_to(tables.tracking_documents)),
+        Kind(
+            "activity",
+            records.Activity,
+            _activity,
+            store.append_to(tables.activity_events),
+            tables.activity_events.name,
+        ),
+        Kind("events", records.Event, _event, store.append_to(tables.tracking_events), tables.tracking_events.name),
+        Kind(
+            "documents",
+            records.Document,
+            _document,
+            store.append_to(tables.tracking_documents),
+            tables.tracking_documents.name,
+        ),
         Kind("accounts", records.Account, _stated, store.upsert_into(tables.accounts)),
         Kind("organizations", records.Organization, _stated, store.upsert_into(tables.organizations)),
         Kind("subscriptions", records.Subscription, _stated, store.upsert_into(tables.subscriptions)),

@@ -1,13 +1,14 @@
 """Rows into Postgres: append an event once, upsert what is, move a last-seen time forward. No HTTP, no validation.
 
 Each function takes rows as the JSON text of an array of objects with the table's column names, as the spool holds
-them, and runs in the caller's transaction; Postgres reads the text, and nobody before it. A statement takes rows in
-the order of their key, so that two that meet wait for each other and do not deadlock.
+them, and runs in the transaction of the intake that it is given; Postgres reads the text, and nobody before it. A
+statement takes rows in the order of their key, so that two that meet wait for each other and do not deadlock.
 """
 
 from collections.abc import Callable, Iterable
 from functools import cache
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -19,34 +20,48 @@ from sqlalchemy import (
     Select,
     Table,
     Text,
+    TextClause,
     bindparam,
     cast,
     column,
     func,
-    literal,
     or_,
     select,
+    text,
 )
-from sqlalchemy.dialects.postgresql import JSONB, Insert, aggregate_order_by, distinct_on, insert
+from sqlalchemy.dialects.postgresql import JSONB, Insert, aggregate_order_by, dialect, distinct_on, insert
 from sqlalchemy.sql.selectable import FromClause
 
-from ingest_app.schema import accounts, event_ids, tracking_live_sessions, user_heartbeats, visitor_sessions
+from ingest_app.intake import Intake
+from ingest_app.schema import accounts, tracking_live_sessions, user_heartbeats, visitor_sessions
+from ingest_app.schema.base import Timestamp
 
-Write = Callable[[Connection, bytes], int]
+Write = Callable[[Intake, bytes], int]
 
 # made by the database: a row's number, its own clock, its transaction
 GENERATED = {"id", "received_at", "xid"}
+APPEND = Path(__file__).with_name("append.sql")
+DIALECT = dialect()  # type: ignore[no-untyped-call]
 
 
 def append_to(table: Table) -> Write:
     """Make the writer of an event table: a row whose `event_id` this table has seen before is left out.
 
-    It returns the number of new rows. The constraint is the primary key of `event_ids`, so it also holds
-    when two writers bring the same event at the same moment.
+    It returns the number of new rows, and counts what was stored, and by people, and what had come before. The
+    constraint is the primary key of `event_ids`, so it also holds when two writers bring the same event at the same
+    moment.
     """
 
-    def append(connection: Connection, rows: bytes) -> int:
-        return _run(connection, _append_statement(table), rows)
+    def append(intake: Intake, rows: bytes) -> int:
+        given = {
+            "rows": rows.decode(),
+            "received_at": intake.received_at,
+            "notes_repeats": intake.notes_repeats,
+        }
+        counted: dict[str, Any] = {**intake.connection.execute(_append_statement(table), given).mappings().one()}
+        intake.count(table.name, **counted)
+        stored: int = counted["stored"]
+        return stored
 
     return append
 
@@ -57,33 +72,33 @@ def upsert_into(table: Table) -> Write:
     It returns the number of new and changed rows; a row that says what is known is not written again.
     """
 
-    def upsert(connection: Connection, rows: bytes) -> int:
+    def upsert(intake: Intake, rows: bytes) -> int:
         merged: dict[object, dict[str, object]] = {}
         for row in msgspec.json.decode(rows):
             merged[row["id"]] = {**merged.get(row["id"], {}), **row}
         by_columns = sorted(merged.values(), key=lambda row: (sorted(row), str(row["id"])))
         return sum(
-            _run(connection, _upsert_statement(table, tuple(columns)), msgspec.json.encode(list(same)))
+            _run(intake.connection, _upsert_statement(table, tuple(columns)), msgspec.json.encode(list(same)))
             for columns, same in groupby(by_columns, key=sorted)
         )
 
     return upsert
 
 
-def see_visitors(connection: Connection, rows: bytes) -> int:
+def see_visitors(intake: Intake, rows: bytes) -> int:
     """Note browser sessions as seen from `first_seen_at` to `last_seen_at`; neither time ever shrinks the span."""
-    return _run(connection, _see_visitors_statement(), rows)
+    return _run(intake.connection, _see_visitors_statement(), rows)
 
 
-def see_accounts(connection: Connection, rows: bytes) -> int:
+def see_accounts(intake: Intake, rows: bytes) -> int:
     """Note accounts as active. One that is not known yet is made, bare: its details come by `PUT /api/accounts`."""
-    _run(connection, _make_accounts_statement(), rows)
-    return _run(connection, _newest_statement(user_heartbeats, "last_seen_at"), rows)
+    _run(intake.connection, _make_accounts_statement(), rows)
+    return _run(intake.connection, _newest_statement(user_heartbeats, "last_seen_at"), rows)
 
 
-def see_live_sessions(connection: Connection, rows: bytes) -> int:
+def see_live_sessions(intake: Intake, rows: bytes) -> int:
     """Note students and teachers as live; an older heartbeat changes nothing."""
-    return _run(connection, _newest_statement(tracking_live_sessions, "last_heartbeat"), rows)
+    return _run(intake.connection, _newest_statement(tracking_live_sessions, "last_heartbeat"), rows)
 
 
 def delete_from(connection: Connection, table: Table, key: object) -> bool:
@@ -105,21 +120,14 @@ def _incoming(columns: Iterable[Column[Any]]) -> FromClause:
 
 
 @cache
-def _append_statement(table: Table) -> Insert:
-    names = [c.name for c in table.c if c.name not in GENERATED]
-    # named twice below: as a CTE its JSON is read once; an id that comes twice in it counts once
-    incoming = _incoming(table.c[name] for name in names)
-    given = select(*incoming.c).ext(distinct_on(incoming.c.event_id)).order_by(incoming.c.event_id).cte("given")
-    seen: Select[Any] = select(given.c.event_id, literal(table.name)).order_by(given.c.event_id)
-    fresh = (
-        insert(event_ids)
-        .from_select(["event_id", "table_name"], seen)
-        .on_conflict_do_nothing()
-        .returning(event_ids.c.event_id)
-        .cte("fresh")
+def _append_statement(table: Table) -> TextClause:
+    columns = {c.name: c.type.compile(DIALECT) for c in table.c if c.name not in GENERATED}
+    query = APPEND.read_text().format(
+        table=table.name,
+        columns=", ".join(columns),
+        typed_columns=", ".join(f"{name} {kind}" for name, kind in columns.items()),
     )
-    rows = select(*given.c).join(fresh, fresh.c.event_id == given.c.event_id)
-    return insert(table).from_select(names, rows, include_defaults=False)
+    return text(query).bindparams(bindparam("received_at", type_=Timestamp))
 
 
 @cache

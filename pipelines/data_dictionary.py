@@ -67,7 +67,7 @@ ORDER BY column_index
 def _table(
     published: duckdb.DuckDBPyConnection, manifest: Mapping[str, Any], schema: str, name: str, comment: str | None
 ) -> Table:
-    model = _models(manifest).get(name) if schema == "marts" else None
+    model = _models(manifest).get((schema, name))
     return Table(
         full_name=f"{schema}.{name}",
         comment=comment or "",
@@ -77,8 +77,9 @@ def _table(
     )
 
 
-def _models(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    return {node["name"]: node for node in manifest["nodes"].values() if node["resource_type"] == "model"}
+def _models(manifest: Mapping[str, Any]) -> dict[tuple[str, str], Any]:
+    nodes = manifest["nodes"].values()
+    return {(node["schema"], node["name"]): node for node in nodes if node["resource_type"] == "model"}
 
 
 def _source_names(manifest: Mapping[str, Any], unique_id: str) -> set[str]:

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import shutil
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,10 +22,12 @@ from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.artifacts.schemas.run import RunExecutionResult
 from dbt.cli.main import dbtRunner, dbtRunnerResult
 from dbt.contracts.graph.manifest import Manifest
+from dbt.contracts.graph.nodes import ModelNode
 from dbt.parser.manifest import extended_mashumuro_decoder
 from dbt.version import __version__ as dbt_version
 
 from pipelines.errors import BuildFailed, ModelsUnreadable
+from pipelines.lineage import Lineage, column_lineage
 
 TRANSFORMS = Path(__file__).parents[1] / "transforms"
 # no log file: dbt leaves it open in this process, and what matters is in the results
@@ -34,6 +37,7 @@ QUIET = ("--log-level", "none", "--log-level-file", "none", "--no-send-anonymous
 # the macro that gives a model the time
 AS_OF = "macro.footfall.as_of"
 FailedRow = Mapping[str, str]
+LINEAGE = "lineage.json"
 # longer than any run lasts
 KEEP_UNUSED_SECONDS = 24 * 60 * 60
 
@@ -75,7 +79,10 @@ class NodeResult:
 
 @dataclass(frozen=True)
 class ParsedProject:
-    """The project in `transforms` as dbt parsed it; `folder` holds manifest.json and dbt's own binary form of it."""
+    """The project in `transforms` as dbt parsed it.
+
+    `folder` holds manifest.json, dbt's own binary form of it, and of which columns each column is made.
+    """
 
     folder: Path
     transforms: Path
@@ -92,6 +99,11 @@ class ParsedProject:
         """Return dbt's manifest (schema v12) as plain data."""
         manifest: Mapping[str, Any] = json.loads((self.folder / "manifest.json").read_bytes())
         return manifest
+
+    def lineage(self) -> Lineage:
+        """Return of which columns the models' columns are made."""
+        lineage: Lineage = json.loads((self.folder / LINEAGE).read_bytes())
+        return lineage
 
     def relations(self) -> list[str]:
         """Return the tables and views `schema.name` that the models make."""
@@ -115,7 +127,8 @@ def parse(dbt_folder: Path, transforms: Path = TRANSFORMS) -> ParsedProject:
     """
     folder = dbt_folder / "parsed" / _fingerprint(transforms)
     with _alone(dbt_folder / "parsed.lock"):
-        if not folder.is_dir():
+        # an older footfall kept less
+        if not (folder / LINEAGE).is_file():
             _parse_into(folder, dbt_folder, transforms)
         os.utime(folder)  # in use: `_parse_into` removes what was not for long
     return ParsedProject(folder, transforms)
@@ -209,11 +222,30 @@ def _parse_into(folder: Path, dbt_folder: Path, transforms: Path) -> None:
     outcome = _invoke(["parse"], dbt_folder, scratch, transforms)
     if not outcome.success:
         raise ModelsUnreadable(transforms, without_heading(str(outcome.exception)))
+    parsed = ParsedProject(scratch, transforms)
+    (scratch / LINEAGE).write_text(json.dumps(column_lineage(parsed.manifest(), _compile(parsed, dbt_folder))))
+    shutil.rmtree(folder, ignore_errors=True)
     scratch.rename(folder)
     for other in folder.parent.iterdir():
         # a run of before the change may still read its own
         if other.stat().st_mtime < time.time() - KEEP_UNUSED_SECONDS:
             shutil.rmtree(other)
+
+
+def _compile(project: ParsedProject, dbt_folder: Path) -> dict[str, str]:
+    """Return the models' SQL by unique id, made without the warehouse, which somebody may be writing just now.
+
+    A model that asks the database for more than the time has none here.
+    """
+    profile = {"type": "duckdb", "path": ":memory:", "threads": 1}
+    arguments = ["compile", "--full-refresh", "--select", "resource_type:model", "--indirect-selection", "empty"]
+    with tempfile.TemporaryDirectory(prefix="footfall-compile-") as scratch:
+        # JSON is YAML too
+        profiles = {"footfall": {"target": "duckdb", "outputs": {"duckdb": profile}}}
+        (Path(scratch) / "profiles.yml").write_text(json.dumps(profiles))
+        outcome = _invoke(arguments, dbt_folder, Path(scratch), project.transforms, project.for_dbt(), Path(scratch))
+    runs = outcome.result.results if isinstance(outcome.result, RunExecutionResult) else ()
+    return {run.node.unique_id: run.node.compiled_code or "" for run in runs if isinstance(run.node, ModelNode)}
 
 
 def _invoke(
@@ -222,10 +254,11 @@ def _invoke(
     target: Path,
     transforms: Path,
     manifest: Manifest | None = None,
+    profiles: Path | None = None,
 ) -> dbtRunnerResult:
     folders = {
         "--project-dir": transforms,
-        "--profiles-dir": transforms,
+        "--profiles-dir": profiles or transforms,
         "--target-path": target,
         "--log-path": dbt_folder / "logs",
     }

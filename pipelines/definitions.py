@@ -1,4 +1,4 @@
-"""What Dagster loads (`workspace.yaml`): all assets, checks, jobs and schedules, put together. No logic here."""
+"""What Dagster's code server loads: assets, checks, jobs, schedules and sensors, put together. No logic here."""
 
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from pipelines.assets.load import load_asset
 from pipelines.assets.models import models_asset
 from pipelines.assets.postgres import postgres_assets
 from pipelines.assets.publish import publish_asset
+from pipelines.assets.rebuild import rebuild_asset
 from pipelines.assets.retention import (
     event_partitions,
     expired_live_sessions,
@@ -16,7 +17,9 @@ from pipelines.assets.retention import (
     nothing_outlives_its_rule,
 )
 from pipelines.dbt_project import TRANSFORMS, parse
+from pipelines.explained import Asset, explained
 from pipelines.jobs import JOBS, SCHEDULES
+from pipelines.sensors import SENSORS
 from pipelines.settings import Settings, adopt, load_settings
 from pipelines.translator import source_descriptions
 from warehouse.tables import TABLES
@@ -35,25 +38,30 @@ def build_defs(settings: Settings, transforms: Path = TRANSFORMS) -> dg.Definiti
     """
     adopt(settings.environment)
     project = parse(settings.dbt_folder, transforms)
-    descriptions = source_descriptions(project.manifest())
+    # some megabytes of JSON, read once
+    manifest = project.manifest()
+    descriptions = source_descriptions(manifest)
     tables = {table.name: descriptions[table.name] for table in TABLES}
-    models = models_asset(project)
+    models = models_asset(project, manifest)
     marts = [key for key, group in models.group_names_by_key.items() if group == "marts"]
+    assets: list[Asset] = [
+        *postgres_assets(tables),
+        load_asset(tables),
+        models,
+        publish_asset(sorted(marts)),
+        rebuild_asset(project),
+        sealed_days,
+        expired_days,
+        expired_live_sessions,
+        event_partitions,
+        housekeeping,
+    ]
     return dg.Definitions(
-        assets=[
-            *postgres_assets(tables),
-            load_asset(tables),
-            models,
-            publish_asset(sorted(marts)),
-            sealed_days,
-            expired_days,
-            expired_live_sessions,
-            event_partitions,
-            housekeeping,
-        ],
+        assets=explained(assets, project, manifest),
         asset_checks=[nothing_is_overdue, nothing_outlives_its_rule],
         jobs=JOBS,
         schedules=SCHEDULES,
+        sensors=SENSORS,
         resources={"settings": settings},
         executor=dg.in_process_executor,
     )

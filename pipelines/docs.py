@@ -42,7 +42,7 @@ def model_docs(home: Path) -> ModelDocs:
     warehouse_path = home / "warehouse" / "warehouse.duckdb"
     published_path = warehouse_path.with_name("analytics.duckdb")
     prepare_sources(warehouse_path)
-    begin_build(warehouse_path, "docs")
+    begin_build(warehouse_path, "docs", models=project.relations())
     build_empty(project, home / "dbt")
     finish_build(warehouse_path, "docs")
     publish(warehouse_path, published_path)

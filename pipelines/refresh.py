@@ -15,13 +15,11 @@ from pipelines.assets.load import held_back_longer, only_here
 from pipelines.definitions import build_defs
 from pipelines.errors import RefreshFailed
 from pipelines.jobs import REFRESH, refresh_config
-from pipelines.orphans import foreground_tags
+from pipelines.launcher import foreground_tags
 from pipelines.settings import adopt, load_settings
 from pipelines.translator import SOURCE
 from warehouse.errors import BuildOvertaken
 
-STATEMENT_TIMEOUT_MS = 30_000
-POOL_RECYCLE_SECONDS = 3_600
 HELD_BACK_WORTH_TELLING_SECONDS = 60.0
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -58,8 +56,6 @@ def refresh_now(environment: Mapping[str, str], *, full: bool = False) -> Refres
     job = build_defs(settings).resolve_job_def(REFRESH)
     started_at = time.monotonic()
     with dg.DagsterInstance.from_config(str(settings.dagster_folder)) as instance:
-        # by default each of a run's hundreds of events opens a connection of its own, a third of the whole time
-        instance.optimize_for_webserver(STATEMENT_TIMEOUT_MS, POOL_RECYCLE_SECONDS, max_overflow=4)
         result = _run(job, instance, full)
         if not result.success and _root_error(result)[0] == BuildOvertaken.__name__:
             result = _run(job, instance, full)

@@ -12,6 +12,8 @@ with warnings.catch_warnings():
     from dagster_dbt import DagsterDbtTranslator, DbtProject
     from dagster_dbt.asset_utils import build_dbt_specs
 
+from pipelines.freshness import OF_EACH_REFRESH
+
 UNIQUE_ID = "dagster_dbt/unique_id"
 SOURCE = "raw"
 OWNERS = ("team:analytics",)
@@ -60,7 +62,7 @@ def model_specs(manifest: Mapping[str, Any]) -> tuple[list[dg.AssetSpec], list[d
         io_manager_key=None,
         project=None,
     )
-    return [_without_bookkeeping(spec) for spec in specs], list(checks)
+    return [_as_shown(spec) for spec in specs], list(checks)
 
 
 def source_descriptions(manifest: Mapping[str, Any]) -> dict[str, str]:
@@ -69,9 +71,9 @@ def source_descriptions(manifest: Mapping[str, Any]) -> dict[str, str]:
     return {source["name"]: source["description"] for source in sources}
 
 
-def _without_bookkeeping(spec: dg.AssetSpec) -> dg.AssetSpec:
+def _as_shown(spec: dg.AssetSpec) -> dg.AssetSpec:
     metadata = {name: value for name, value in spec.metadata.items() if name not in _BOOKKEEPING}
-    return spec.replace_attributes(metadata=metadata)
+    return spec.replace_attributes(metadata=metadata, freshness_policy=OF_EACH_REFRESH)
 
 
 def _sentence(test: Mapping[str, Any]) -> str:

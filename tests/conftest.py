@@ -3,6 +3,7 @@
 import os
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -67,13 +68,15 @@ def template_database(server_url: str) -> Iterator[str]:
 @pytest.fixture
 def empty_database_url(server_url: str) -> Iterator[str]:
     """A database without any table, of this test alone."""
-    yield from _database(server_url, "template0")
+    with new_database(server_url, "template0") as url:
+        yield url
 
 
 @pytest.fixture
 def database_url(server_url: str, template_database: str) -> Iterator[str]:
     """A migrated database of this test alone."""
-    yield from _database(server_url, template_database)
+    with new_database(server_url, template_database) as url:
+        yield url
 
 
 @pytest.fixture
@@ -92,7 +95,9 @@ def shared_data() -> Path:
     return folder
 
 
-def _database(server_url: str, template: str) -> Iterator[str]:
+@contextmanager
+def new_database(server_url: str, template: str) -> Iterator[str]:
+    """Yield a copy of the template's database, dropped at the end; for fixtures of another scope than a test's."""
     name = f"test_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(server_url, autocommit=True) as connection:
         connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')

@@ -3,12 +3,12 @@
 import psycopg
 
 from warehouse.aged_rows import AGED_ROWS, Counts
-from warehouse.errors import PostgresQueryFailed, SettingUnusable, one_line
+from warehouse.errors import PostgresQueryFailed, one_line
 from warehouse.postgres import connect
 from warehouse.queries import postgres_query, retention_query
+from warehouse.retention import kept_by_setting
 
 SETTING = "live_session_timeout_minutes"
-DEFAULT_TIMEOUT_MINUTES = 5
 
 
 def delete_stale_live_sessions(database_url: str) -> Counts:
@@ -21,18 +21,9 @@ def delete_stale_live_sessions(database_url: str) -> Counts:
     with connect(database_url) as connection:
         try:
             connection.execute(retention_query("bounds"))
-            timeout = [_timeout_minutes(connection)]
-            [(cutoff,)] = connection.execute(postgres_query("live_session_cutoff"), timeout).fetchall()
+            values = connection.execute(postgres_query("setting"), [SETTING]).fetchall()
+            timeout = kept_by_setting(SETTING, *(value for (value,) in values))
+            [(cutoff,)] = connection.execute(postgres_query("live_session_cutoff"), [timeout]).fetchall()
             return AGED_ROWS["live_sessions"].remove(connection, cutoff, dry_run=False)
         except psycopg.Error as error:
             raise PostgresQueryFailed("delete stale live sessions", one_line(error)) from error
-
-
-def _timeout_minutes(connection: psycopg.Connection) -> int:
-    row = connection.execute(postgres_query("setting"), [SETTING]).fetchone()
-    if row is None:
-        return DEFAULT_TIMEOUT_MINUTES
-    [value] = row
-    if not value.isdecimal() or int(value) == 0:
-        raise SettingUnusable(SETTING, value)
-    return int(value)

@@ -32,6 +32,8 @@ from warehouse.connection import open_warehouse, transaction
 from warehouse.cursors import Cursor, read_cursors, require_same_history, save_cursor
 from warehouse.errors import LoadFailed, one_line
 from warehouse.held_back import OpenTransaction, held_back
+from warehouse.loads import note_load
+from warehouse.new_rows import late_row_count
 from warehouse.only_here import OnlyHere, keep_before, save_only_here
 from warehouse.people.erasures import require_no_unfinished
 from warehouse.pieces import difference, everything, keys
@@ -49,6 +51,8 @@ from warehouse.writer import writer_lock
 class TableLoad:
     """What one load did to one table; rows of `raw.<table_name>`.
 
+    `late_row_count` of the loaded rows are of an earlier day (UTC) than they were received on; events alone know both.
+    `byte_count` is what Postgres sent for it, as Arrow has it in memory.
     `held_back` are the transactions that have written to the table and were open: the next load takes their rows.
     `only_here` is the file with rows that a load of everything found in the warehouse, and not in Postgres.
     """
@@ -58,6 +62,8 @@ class TableLoad:
     deleted_row_count: int
     total_row_count: int
     duration_seconds: float
+    late_row_count: int | None = None
+    byte_count: int = 0
     held_back: Sequence[OpenTransaction] = ()
     only_here: OnlyHere | None = None
 
@@ -70,6 +76,7 @@ def load(
     compare_keys: bool = False,
     archive_address: str | None = None,
     wait_seconds: float = 0,
+    run_id: str | None = None,
 ) -> list[TableLoad]:
     """Bring every raw table up to one moment of Postgres; killed at any point, the next load makes it good.
 
@@ -77,6 +84,7 @@ def load(
     log rows that it lacks go to a file, see `TableLoad.only_here`.
     `compare_keys` also deletes state rows that Postgres no longer has, and proves all tables equal, events by their
     event_id; so does the first load after a start of Postgres. Another writer is waited for at most `wait_seconds`.
+    `run_id` names who loads, for those who ask later what brought a row (`meta.loads`).
     Raises a WarehouseError: WriterBusy, PostgresUnreachable, or what stands between the two sides and what to do about
     it. An OtherPast is raised again by every load and seal until a full load has ended.
     """
@@ -103,7 +111,9 @@ def load(
             loads = [
                 replace(loaded, held_back=waiting.get(loaded.table_name, ()))
                 for _, group in groupby(TABLES, key=lambda table: table.group or table.name)
-                for loaded in _load_group(warehouse, snapshot, archive, list(group), declared, cursors, unproved)
+                for loaded in _load_group(
+                    warehouse, snapshot, archive, list(group), declared, cursors, unproved, run_id
+                )
             ]
             if full:
                 forget_stops(warehouse)
@@ -137,6 +147,7 @@ def _load_group(
     declared: Columns,
     cursors: Mapping[str, Cursor],
     unproved: Mapping[str, str],
+    run_id: str | None,
 ) -> list[TableLoad]:
     """Load the tables of a group, all or none; rows that came to one have taken the place of rows of the next."""
     loads: list[TableLoad] = []
@@ -157,6 +168,7 @@ def _load_group(
                         has_lost_rows=has_lost_rows,
                     )
                 )
+                note_load(warehouse, name, snapshot, cursors.get(name), loads[-1].loaded_row_count, run_id)
     except (duckdb.Error, adbc_driver_manager.Error) as error:
         raise LoadFailed(group[min(len(loads), len(group) - 1)].name, one_line(error)) from error
     return loads
@@ -174,7 +186,7 @@ def _load_table(
     has_lost_rows: bool,
 ) -> TableLoad:
     """Load one table, rows and cursor, in the caller's transaction."""
-    started = time.perf_counter()
+    started, bytes_before = time.perf_counter(), snapshot.received_byte_count
     only_here, deleted = None, 0
     if cursor is None:
         loaded, only_here = _take_everything(warehouse, snapshot, archive, table, columns)
@@ -188,7 +200,16 @@ def _load_table(
         save_incarnation(warehouse, table.name, unproved)
     save_cursor(warehouse, table.name, snapshot)
     total = _count(warehouse, duckdb_query("count_rows").format(table=table.name))
-    return TableLoad(table.name, loaded, deleted, total, time.perf_counter() - started, only_here=only_here)
+    return TableLoad(
+        table_name=table.name,
+        loaded_row_count=loaded,
+        deleted_row_count=deleted,
+        total_row_count=total,
+        late_row_count=late_row_count(warehouse, table.name, cursor) if table.kind == "event" else None,
+        byte_count=snapshot.received_byte_count - bytes_before,
+        duration_seconds=time.perf_counter() - started,
+        only_here=only_here,
+    )
 
 
 def _take_everything(

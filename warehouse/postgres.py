@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 import adbc_driver_manager
@@ -37,6 +38,12 @@ class Snapshot:
     _first: Any = field(repr=False)
     _conninfo: str = field(repr=False)
     _open: ExitStack = field(repr=False)
+    _batch_bytes: list[int] = field(default_factory=list, repr=False)
+
+    @property
+    def received_byte_count(self) -> int:
+        """Give how many bytes its streams have brought so far, as Arrow has them in memory."""
+        return sum(self._batch_bytes)
 
     @property
     def xmax(self) -> int:
@@ -65,7 +72,7 @@ class Snapshot:
         connections = list(self._connections(len(queries)))
         with ExitStack() as cursors:
             yield [
-                _stream(cursors.enter_context(connection.cursor()), query, left)
+                _stream(cursors.enter_context(connection.cursor()), query, left, self._batch_bytes)
                 for connection, query in zip(connections, left, strict=False)
             ]
 
@@ -121,17 +128,21 @@ def keep_from_log(connection: psycopg.Connection) -> None:
     connection.execute(postgres_query("keep_from_log").encode())
 
 
-def _stream(cursor: Any, query: str, left: Iterator[str]) -> pa.RecordBatchReader:  # noqa: ANN401
+def _stream(cursor: Any, query: str, left: Iterator[str], batch_bytes: list[int]) -> pa.RecordBatchReader:  # noqa: ANN401
     """Read this query's answer and those of what is left then; it is sent as COPY in binary format."""
     cursor.adbc_statement.set_options(**{StatementOptions.BATCH_SIZE_HINT_BYTES.value: str(BATCH_BYTES)})
     cursor.execute(query)
     answer = cursor.fetch_record_batch()
 
+    def next_answer(next_query: str) -> pa.RecordBatchReader:
+        cursor.execute(next_query)
+        return cursor.fetch_record_batch()
+
     def batches() -> Iterator[pa.RecordBatch]:
-        yield from answer
-        for next_query in left:
-            cursor.execute(next_query)
-            yield from cursor.fetch_record_batch()
+        for batches_of_query in chain([answer], map(next_answer, left)):
+            for batch in batches_of_query:
+                batch_bytes.append(batch.nbytes)
+                yield batch
 
     return pa.RecordBatchReader.from_batches(answer.schema, batches())
 

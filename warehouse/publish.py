@@ -12,10 +12,12 @@ import duckdb
 
 from warehouse.builds import require_passed_build
 from warehouse.connection import literal, open_warehouse, quoted, transaction
+from warehouse.durable import fsync, remove_database, write_ahead_log
 from warehouse.errors import NothingToPublish, PublishFailed, one_line
 from warehouse.queries import duckdb_query
 from warehouse.writer import writer_lock
 
+MARTS = "marts"
 # nobody makes such a folder; who lists the folder, or reads DuckDB's error, sees what to do
 NO_LOG = "open-the-published-file-read-only/log"
 
@@ -31,7 +33,7 @@ class PublishedTable:
 def publish(
     warehouse_path: Path, published_path: Path, *, build_id: str | None = None, wait_seconds: float = 0
 ) -> list[PublishedTable]:
-    """Swap in a new `published_path` with every mart, its comments, and `meta.refresh`.
+    """Swap in a new `published_path` with every mart, its comments, `meta.refresh`, and what models make in `meta`.
 
     Only marts whose build passed all checks (`warehouse.builds`), and only those of `build_id` where one is named.
     Another writer is waited for at most `wait_seconds`. On any failure the old file stays and nothing half-made is
@@ -43,29 +45,31 @@ def publish(
         made_path = published_path.with_name(f"{published_path.name}.new")
         try:
             published_path.parent.mkdir(parents=True, exist_ok=True)
-            _remove(made_path)
+            remove_database(made_path)
             tables = _make(warehouse_path, made_path, build_id)
             _check(made_path, published_path, tables)
             _swap_in(made_path, published_path)
         except (duckdb.Error, OSError) as error:
             raise PublishFailed(published_path, one_line(error)) from error
         finally:
-            _remove(made_path)
+            remove_database(made_path)
         return tables
 
 
 def _make(warehouse_path: Path, made_path: Path, build_id: str | None) -> list[PublishedTable]:
     with open_warehouse(warehouse_path) as warehouse:
-        marts = warehouse.execute(duckdb_query("marts")).fetchall()
-        if not marts:
+        made = warehouse.execute(duckdb_query("to_publish")).fetchall()
+        if not any(schema == MARTS for schema, *_ in made):
             raise NothingToPublish(warehouse_path)
         require_passed_build(warehouse, warehouse_path, build_id)
         warehouse.execute(duckdb_query("attach_published").format(path=literal(str(made_path))))
         with transaction(warehouse):
             warehouse.execute("CREATE SCHEMA published.marts; CREATE SCHEMA published.meta")
             warehouse.execute(duckdb_query("publish_refresh_tables"))
-            for name, comment in marts:
-                _copy_mart(warehouse, name, comment)
+            for schema, name, comment in made:
+                _copy(warehouse, f"{quoted(schema)}.{quoted(name)}", comment, [schema, name])
+                if schema == MARTS:
+                    warehouse.execute(duckdb_query("insert_refresh_table").format(table=quoted(name)), [name])
             warehouse.execute(duckdb_query("publish_refresh"))
         counts = warehouse.execute("SELECT table_name, row_count FROM published.meta.refresh_tables").fetchall()
         # what is still in the write-ahead log would not be swapped in with the file
@@ -73,24 +77,22 @@ def _make(warehouse_path: Path, made_path: Path, build_id: str | None) -> list[P
     return [PublishedTable(name, count) for name, count in counts]
 
 
-def _copy_mart(warehouse: duckdb.DuckDBPyConnection, name: str, comment: str | None) -> None:
-    table = quoted(name)
-    warehouse.execute(duckdb_query("publish_mart").format(table=table))
-    warehouse.execute(duckdb_query("insert_refresh_table").format(table=table), [name])
-    columns = warehouse.execute(duckdb_query("mart_columns"), [name]).fetchall()
+def _copy(warehouse: duckdb.DuckDBPyConnection, table: str, comment: str | None, names: list[str]) -> None:
+    warehouse.execute(duckdb_query("publish_table").format(table=table))
+    columns = warehouse.execute(duckdb_query("published_columns"), names).fetchall()
     for column, is_required, _ in columns:
         if is_required:
             warehouse.execute(duckdb_query("forbid_null").format(table=table, column=quoted(column)))
     if comment is not None:
-        warehouse.execute(f"COMMENT ON TABLE published.marts.{table} IS {literal(comment)}")
+        warehouse.execute(f"COMMENT ON TABLE published.{table} IS {literal(comment)}")
     for column, _, text in columns:
         if text is not None:
-            warehouse.execute(f"COMMENT ON COLUMN published.marts.{table}.{quoted(column)} IS {literal(text)}")
+            warehouse.execute(f"COMMENT ON COLUMN published.{table}.{quoted(column)} IS {literal(text)}")
 
 
 def _check(made_path: Path, published_path: Path, tables: list[PublishedTable]) -> None:
     """Open the file as a reader will, and count. Raises PublishFailed."""
-    if _wal(made_path).exists():
+    if write_ahead_log(made_path).exists():
         raise PublishFailed(published_path, "its write-ahead log was not folded in")
     with duckdb.connect(str(made_path), read_only=True) as connection:
         for table in tables:
@@ -104,10 +106,10 @@ def _swap_in(made_path: Path, published_path: Path) -> None:
     """Make it durable, then visible, then the change of name durable too."""
     # read-only, so that a reader who forgets to say so gets an error and not a lock that shuts out the others
     made_path.chmod(made_path.stat().st_mode & ~0o222)
-    _fsync(made_path)
+    fsync(made_path)
     _forbid_log(published_path)
     os.replace(made_path, published_path)
-    _fsync(published_path.parent)
+    fsync(published_path.parent)
 
 
 def _forbid_log(published_path: Path) -> None:
@@ -116,24 +118,7 @@ def _forbid_log(published_path: Path) -> None:
     Root may write whatever the mode: what he changes would lie in a log beside the next published file, which
     DuckDB then refuses to open, or (1.5) replays it into the new tables. Readers take the link for no log.
     """
-    log = _wal(published_path)
+    log = write_ahead_log(published_path)
     if not (log.is_symlink() and os.readlink(log) == NO_LOG):
         log.unlink(missing_ok=True)
         log.symlink_to(NO_LOG)
-
-
-def _fsync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _wal(path: Path) -> Path:
-    return path.with_name(f"{path.name}.wal")
-
-
-def _remove(path: Path) -> None:
-    path.unlink(missing_ok=True)
-    _wal(path).unlink(missing_ok=True)

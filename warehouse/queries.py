@@ -68,9 +68,19 @@ def restore_query(name: str) -> str:
     return _named_queries("restore.sql")[name]
 
 
+def new_rows_query(name: str) -> str:
+    """Return a query on what a load has brought by its name in `sql/new_rows.sql`."""
+    return _named_queries("new_rows.sql")[name]
+
+
 def touched_query(name: str) -> str:
     """Return a query on `meta.touched` by its name in `sql/touched.sql`."""
     return _named_queries("touched.sql")[name]
+
+
+def trace_query(name: str) -> str:
+    """Return a query about one event on its way by its name in `sql/trace.sql`."""
+    return _named_queries("trace.sql")[name]
 
 
 @cache

@@ -5,6 +5,7 @@ Nothing is removed here: `warehouse.housekeeping` does what is due, by the keepe
 same table, held to this one by a test.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,6 +18,8 @@ DAY = timedelta(days=1)
 # what outlives its rule by more is an alarm: a job that runs each day has failed twice by then
 GRACE = 2 * DAY
 LONGEST_DAYS = 36_500
+# one way to write each number, as `footfall settings set` takes it
+_WHOLE_NUMBER = re.compile("[1-9][0-9]{0,8}")
 
 Remover = Literal["keep_house", "cleanup_live_sessions", "expire", "the drainer", "nobody"]
 HOUSEKEEPING: Remover = "keep_house"
@@ -35,7 +38,16 @@ class Setting:
     key: str
     default: int
     least: int
+    most: int = LONGEST_DAYS
     unit: timedelta = DAY
+
+    def length(self, value: str | None) -> timedelta:
+        """Return how long this value means, the default for None. Raises SettingUnusable."""
+        if value is None:
+            return self.default * self.unit
+        if not (_WHOLE_NUMBER.fullmatch(value) and self.least <= int(value) <= self.most):
+            raise SettingUnusable(self.key, value, f"a whole number from {self.least} to {self.most}")
+        return int(value) * self.unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +96,7 @@ RULES = (
     Rule(
         "live_sessions",
         "rows of `tracking_live_sessions`",
-        Setting("live_session_timeout_minutes", 5, 1, timedelta(minutes=1)),
+        Setting("live_session_timeout_minutes", 5, 1, 1_440, timedelta(minutes=1)),
         "who is not heard of is not live; `rpt_live_users` keeps what was",
         "cleanup_live_sessions",
     ),
@@ -191,6 +203,13 @@ RULES = (
         "nobody",
     ),
     Rule(
+        "intake_counts",
+        "rows of `intake_counts`",
+        None,
+        "numbers without a person, 72 rows a day and node: what was accepted can be added up for every day",
+        "nobody",
+    ),
+    Rule(
         "admin_audit_log",
         "rows of `admin_audit_log`",
         None,
@@ -211,10 +230,13 @@ def kept_for(rule: Rule, settings: Mapping[str, str]) -> timedelta | None:
     """Return how long the rule keeps things, None for ever; `settings` is `admin_settings`. Raises SettingUnusable."""
     if not isinstance(rule.keep, Setting):
         return rule.keep
-    value = settings.get(rule.keep.key, str(rule.keep.default))
-    if not (value.isascii() and value.isdecimal() and rule.keep.least <= int(value) <= LONGEST_DAYS):
-        raise SettingUnusable(rule.keep.key, value, f"a whole number from {rule.keep.least}")
-    return int(value) * rule.keep.unit
+    return rule.keep.length(settings.get(rule.keep.key))
+
+
+def kept_by_setting(key: str, value: str | None = None) -> timedelta:
+    """Return how long the rule with this setting keeps things at this value. Raises SettingUnusable."""
+    [setting] = [rule.keep for rule in RULES if isinstance(rule.keep, Setting) and rule.keep.key == key]
+    return setting.length(value)
 
 
 def due_before(

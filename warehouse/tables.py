@@ -30,6 +30,7 @@ TABLES = (
     Table("user_credit_logs", "log", "id"),
     Table("accounts", "state", "id"),
     Table("admin_settings", "state", "setting_key"),
+    Table("intake_counts", "state", "id"),
     Table("organizations", "state", "id"),
     Table("subscriptions", "state", "id"),
     Table("tracking_live_sessions", "state", "session_id"),
@@ -40,3 +41,4 @@ TABLES = (
     Table("forgotten_visitors", "state", "id", group="visitors"),
     Table("visitor_sessions", "state", "id", group="visitors"),
 )
+EVENT_TABLES = [table.name for table in TABLES if table.kind == "event"]

@@ -6,6 +6,8 @@ what is written here holds for every `reporting_timezone`. A row without a quart
 table has no days.
 """
 
+from datetime import date
+
 import duckdb
 
 from warehouse.cursors import Cursor
@@ -15,6 +17,7 @@ from warehouse.tables import TABLES
 # in the place of a table's name: the models changed, so nothing that they made before counts
 EVERY_TABLE = "*"
 STATE_TABLES = [table.name for table in TABLES if table.kind == "state"]
+TABLES_WITH_DAYS = [table.name for table in TABLES if table.kind != "state"]
 
 
 def touch_table(warehouse: duckdb.DuckDBPyConnection, table_name: str) -> None:
@@ -31,6 +34,15 @@ def touch_new_rows(warehouse: duckdb.DuckDBPyConnection, table_name: str, cursor
     late = [int(xid) for xid in open_xids.split(",") if xid]
     query = touched_query("touch_new_rows").format(table=table_name, first=min([int(xmax), *late]))
     warehouse.execute(query, {"table_name": table_name, "xmax": int(xmax), "late": late})
+
+
+def touch_days(warehouse: duckdb.DuckDBPyConnection, first_day: date, last_day: date) -> None:
+    """Note that these days (UTC, both included) are to be built anew, of every event and log table.
+
+    In the caller's transaction. Where reports cut days elsewhere, each day of theirs that shares an hour with one of
+    these is built.
+    """
+    warehouse.execute(touched_query("touch_days"), [TABLES_WITH_DAYS, first_day, last_day])
 
 
 def touched_tables(warehouse: duckdb.DuckDBPyConnection) -> list[str] | None:

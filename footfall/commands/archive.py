@@ -211,7 +211,7 @@ def _is_day(text: str) -> bool:
 
 
 def _event_table(name: str | None) -> str | None:
-    from warehouse.archive.retention import EVENT_TABLES
+    from warehouse.tables import EVENT_TABLES
 
     if name not in {None, *EVENT_TABLES}:
         typer.echo(f"{name!r} is not one of {', '.join(EVENT_TABLES)}", err=True)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from footfall.commands.actor import actor
 from footfall.commands.options import Home
 
 app = typer.Typer(help="Make, list and revoke API keys.", no_args_is_help=True)
@@ -45,7 +46,7 @@ def create(
         raise typer.BadParameter("an app's name has 1 to 50 characters", param_hint="--app")
     origins = [_origin(each) for each in origin or ()]
     with open_current(load_settings(home)) as connection:
-        typer.echo(create_key(connection, scope.value, app_name, origins, rate_limit))
+        typer.echo(create_key(connection, scope.value, app_name, origins, rate_limit, actor()))
 
 
 @app.command("list")
@@ -84,7 +85,7 @@ def revoke(key_id: Annotated[int, typer.Argument(metavar="ID")], home: Home = No
     from ingest_app.keys import revoke_key
 
     with open_current(load_settings(home)) as connection:
-        if not revoke_key(connection, key_id):
+        if not revoke_key(connection, key_id, actor()):
             raise NoSuchKey(key_id)
     typer.echo(f"key {key_id} is revoked")
 

@@ -2,14 +2,17 @@
 
 import typer
 
-from footfall.stack import Stack, open_engine
+from footfall.stack import Role, Stack, open_engine
 from ingest_app.database import connect
 from ingest_app.keys import SCOPES, create_key, list_keys
 
 
-def print_addresses(stack: Stack) -> None:
-    """Print where each of the three kinds of people goes."""
-    typer.echo(f"  apps post to   {stack.ingest_url}")
+def print_addresses(stack: Stack, only: Role | None = None) -> None:
+    """Print where each of the three kinds of people goes, as far as this host serves them."""
+    if only != "warehouse":
+        typer.echo(f"  apps post to   {stack.ingest_url}")
+    if only == "ingest":
+        return
     typer.echo(f"  admin page     {stack.admin_url}")
     typer.echo(f"  Dagster UI     {stack.dagster_url}")
     typer.echo(f"  analysts open  {stack.settings.published_path}  (DuckDB, after the first refresh)")

@@ -1,9 +1,10 @@
-"""`footfall rejected list|retry`."""
+"""`footfall rejected list|retry|lost`."""
 
 from typing import Annotated
 
 import typer
 
+from footfall.commands.actor import actor
 from footfall.commands.options import Home
 
 app = typer.Typer(help="Records that Postgres refused after their 202: set aside, never dropped.", no_args_is_help=True)
@@ -52,3 +53,37 @@ def retry(
     if stayed:
         raise RecordsStillRejected(kept, stayed)
     typer.echo(f"{kept} records are in Postgres now")
+
+
+@app.command()
+def lost(
+    accept: Annotated[
+        bool, typer.Option("--accept", help="Take note of the loss: it counts as rejected from now on.")
+    ] = False,
+    home: Home = None,
+) -> None:
+    """Print what was accepted and of which nothing became: a damaged spool lost it, or a trigger swallowed it.
+
+    While there is any, `assert_events_are_conserved` fails and nothing new is published.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from footfall.settings import load_settings
+    from footfall.stack import open_current
+    from ingest_app.intake import accept_lost, list_lost
+
+    with open_current(load_settings(home)) as connection:
+        found = accept_lost(connection, actor()) if accept else list_lost(connection)
+    if not found:
+        typer.echo("nothing is lost: what was accepted is stored, or told of")
+        return
+    table = Table("hour (UTC)", "table", "counted by", "records")
+    for one in found:
+        table.add_row(f"{one.received_hour:%Y-%m-%d %H:%M}", one.table_name, one.node_name, f"{one.record_count:,}")
+    Console().print(table)
+    count = f"{sum(one.record_count for one in found):,} records"
+    if accept:
+        typer.echo(f"{count} count as rejected now, by you; `footfall refresh` publishes again")
+    else:
+        typer.echo(f"{count} are lost; once nobody can mend that: `footfall rejected lost --accept`")

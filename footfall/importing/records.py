@@ -23,14 +23,7 @@ from footfall.importing.record_kinds import RecordKind
 from footfall.importing.source import ROWS_PER_BATCH, Batch
 from ingest_app.kinds import KINDS, Kind, Receipt, Row
 from ingest_app.records import EventRecord, Record
-from ingest_app.schema import activity_events, tracking_documents, tracking_events
 
-# an event's kind has a table whose events are known by their ids
-EVENT_TABLES = {
-    RecordKind.activity: activity_events.name,
-    RecordKind.events: tracking_events.name,
-    RecordKind.documents: tracking_documents.name,
-}
 # it tells how wrong a client's clock is at the moment of sending; in a file there is no such moment
 LEFT_OUT = "sent_at"
 FAULTS_SHOWN = 3
@@ -77,10 +70,10 @@ class RecordFile:
 
     def write(self, connection: Connection, batch: Batch) -> int:
         """Write the rows; for state, what is as it was is not written again and not counted."""
-        table_name = EVENT_TABLES.get(self.kind_name)
-        if table_name and are_known(connection, table_name, batch.rows):
+        kind = KINDS[self.kind_name]
+        if kind.event_table and are_known(connection, kind.event_table, batch.rows):
             return 0
-        return KINDS[self.kind_name].write_rows(connection, batch.rows)
+        return kind.write_rows(connection, batch.rows)
 
 
 class _Reader:

@@ -17,7 +17,7 @@ from ingest_app.drain.drainer import Drainer
 from ingest_app.logs import configure_logs, describe
 from ingest_app.metrics import DrainMetrics
 from ingest_app.settings import IngestSettings
-from ingest_app.spool.files import DRAINER_LOCK, remove_orphans, take_lock
+from ingest_app.spool.files import DRAINER_LOCK, take_lock
 
 # also how long a record waits at most while all is well
 PAUSE_SECONDS = 0.25
@@ -38,7 +38,6 @@ def main() -> int:
     if take_lock(settings.spool_folder / DRAINER_LOCK) is None:
         log.error("another drainer works on %s: there is one a node", settings.spool_folder)
         return 1
-    remove_orphans(settings.spool_folder)
     engine = make_engine(settings.database_url, pool_size=1, options=DRAINING)
     drainer = Drainer(engine, settings.spool_folder, DrainMetrics(settings.prometheus_multiproc_dir))
     try:

@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
 
 from ingest_app.drain.rejected import is_records_fault, write_or_reject
+from ingest_app.intake import UNREADABLE, Intake
 from ingest_app.kinds import KINDS
 from ingest_app.rewards.earning import REWARDED_KIND, earn_by_rules
 from ingest_app.schema import spool_cursors
@@ -17,7 +18,6 @@ from ingest_app.spool.files import Part, unpack
 from ingest_app.spool.reader import Entry
 
 _ROWS = msgspec.json.Decoder(list[msgspec.Raw])
-EVENT_KINDS = {"activity", "events", "documents"}
 
 
 @dataclass(slots=True)
@@ -61,34 +61,41 @@ def move_cursor(connection: Connection, spool_name: str, seq: int) -> None:
     connection.execute(moved.values(drained_seq=seq, updated_at=func.now()))
 
 
-def write_entries(connection: Connection, entries: Sequence[Entry]) -> Drained:
-    """Write the rows of entries, a statement a kind, then what they earn. What Postgres refuses is set aside, alone."""
+def write_entries(connection: Connection, entries: Sequence[Entry], cursor: int) -> Drained:
+    """Write the rows of entries, a statement a kind, then what they earn. What Postgres refuses is set aside, alone.
+
+    Records after `cursor` that none of the entries has are lost: they are counted as accepted, and as nothing else.
+    """
     drained, has_earners = Drained(), False
+    intake = Intake(connection)
     for kind, parts in _by_kind(entries).items():
         count = sum(part.count for part in parts)
         rows = b"[" + b",".join(part.rows[1:-1] for part in parts) + b"]"
-        written, rejected = _write(connection, kind, rows)
+        # a spool may be from another version
+        if kind in KINDS:
+            KINDS[kind].accept(intake, count)
+        written, rejected = _write(intake, kind, rows)
         drained.records += count
         drained.rejected += rejected
-        if kind in EVENT_KINDS:
-            drained.duplicates += count - written - rejected
         has_earners |= kind == REWARDED_KIND and written > 0
-    # last, for the balances' locks: who spends points waits for this transaction only from here on
+    drained.duplicates = intake.counted("duplicate")
+    intake.count(UNREADABLE, accepted=entries[-1].seq - cursor - drained.records)
+    # late, for the balances' locks: who spends points waits for this transaction only from here on
     if has_earners:
         drained.points = earn_by_rules(connection)
+    intake.write()
     return drained
 
 
-def _write(connection: Connection, kind: str, rows: bytes) -> tuple[int, int]:
-    # a spool may be from another version
+def _write(intake: Intake, kind: str, rows: bytes) -> tuple[int, int]:
     if kind in KINDS:
         try:
-            with connection.begin_nested():
-                return KINDS[kind].write(connection, rows), 0
+            with intake.connection.begin_nested():
+                return KINDS[kind].write(intake, rows), 0
         except DBAPIError as error:
             if not is_records_fault(error):
                 raise
-    return write_or_reject(connection, kind, _ROWS.decode(rows))
+    return write_or_reject(intake, kind, _ROWS.decode(rows))
 
 
 def _by_kind(entries: Iterable[Entry]) -> dict[str, list[Part]]:

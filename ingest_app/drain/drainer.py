@@ -1,7 +1,7 @@
 """Goes round the spools of a node: live ones, and those that dead workers left. It waits out an absent Postgres.
 
 A spool that is drained and left is removed. One that is damaged gives what can still be read, is set aside under
-the name `*.damaged`, and never stops the others.
+the name `*.damaged`, and never stops the others. Of one that is gone, what its worker noted is counted.
 """
 
 import logging
@@ -18,11 +18,21 @@ from sqlalchemy.exc import DBAPIError
 from ingest_app.database import is_away
 from ingest_app.drain.batch import Drained, lock_cursor, move_cursor, write_entries
 from ingest_app.drain.rejected import is_missing_partition
+from ingest_app.intake import UNREADABLE, Intake
 from ingest_app.metrics import DrainMetrics
 from ingest_app.migrate import make_partitions
 from ingest_app.schema import spool_cursors
 from ingest_app.spool.errors import SpoolDamaged
-from ingest_app.spool.files import COMPANIONS, lock_path, remove, spools_in, sync_folder
+from ingest_app.spool.files import (
+    COMPANIONS,
+    lock_path,
+    orphans_in,
+    read_end,
+    remove,
+    spools_in,
+    sync_folder,
+    take_lock,
+)
 from ingest_app.spool.reader import DAMAGED_SUFFIX, Entry, SpoolReader, note_drained, take_batch
 
 BATCH_RECORDS = 4_000
@@ -50,7 +60,7 @@ class Drainer:
         """Take at most one batch from each spool. Raises SQLAlchemy's errors where Postgres cannot be asked."""
         total = Drained()
         faults: list[DBAPIError] = []
-        for path in spools_in(self._folder):
+        for path in [*spools_in(self._folder), *orphans_in(self._folder)]:
             try:
                 total.add(self._drain_or_leave(path))
             except DBAPIError as error:
@@ -72,7 +82,7 @@ class Drainer:
     def _drain_or_leave(self, path: Path) -> Drained:
         try:
             try:
-                return self._drain(path)
+                return self._drain(path) if path.exists() else self._clear_orphan(path)
             except SpoolDamaged as error:
                 return self._salvage(path, error)
         except (sqlite3.Error, OSError) as error:
@@ -111,24 +121,24 @@ class Drainer:
             # another drainer may have removed the file while this one waited for the cursor, which is a new one then
             os.stat(path)
             entries = read(cursor)
-            drained = self._write(connection, path.stem, entries)
+            drained = self._write(connection, path.stem, entries, cursor)
         self._drained[path.stem] = entries[-1].seq if entries else cursor
         if entries:
             self.metrics.batch_written(drained, time.perf_counter() - started, entries[0].received_at)
         return drained
 
-    def _write(self, connection: Connection, name: str, entries: list[Entry]) -> Drained:
+    def _write(self, connection: Connection, name: str, entries: list[Entry], cursor: int) -> Drained:
         if not entries:
             return Drained()
         try:
             with connection.begin_nested():
-                drained = write_entries(connection, entries)
+                drained = write_entries(connection, entries, cursor)
         except DBAPIError as error:
             if not is_missing_partition(error):
                 raise
             log.warning("a partition was missing and is made: the job make_partitions has not run")
             make_partitions(connection)
-            drained = write_entries(connection, entries)
+            drained = write_entries(connection, entries, cursor)
         move_cursor(connection, name, entries[-1].seq)
         return drained
 
@@ -160,17 +170,62 @@ class Drainer:
         return drained
 
     def _set_aside(self, path: Path) -> None:
-        """Rename it with its log. The cursor stays: a file that somebody mends and names back goes on there."""
+        """Rename it with its log. The cursor stays: a file that somebody mends and names back goes on there.
+
+        What its worker answered for after the cursor is counted as accepted, and as nothing else.
+        """
         kept = path.with_suffix(DAMAGED_SUFFIX)
-        for companion in (*COMPANIONS, ""):
-            with suppress(FileNotFoundError):
-                os.replace(f"{path}{companion}", f"{kept}{companion}")
-        lock_path(path).unlink(missing_ok=True)
+        with self._engine.begin() as connection:
+            cursor = lock_cursor(connection, path.stem)
+            os.stat(path)
+            _count_unreadable(connection, max(read_end(path).seq - cursor, 0))
+            # on disk before the commit: where the drainer is killed in between it is not counted, and never twice
+            for companion in (*COMPANIONS, ""):
+                with suppress(FileNotFoundError):
+                    os.replace(f"{path}{companion}", f"{kept}{companion}")
+            lock_path(path).unlink(missing_ok=True)
         self._drained.pop(path.stem, None)
+
+    def _clear_orphan(self, path: Path) -> Drained:
+        """Remove what is left of a spool without its main file, and count what that took with it.
+
+        A removal that was broken off took nothing: the cursor had come to the end.
+        """
+        self._close_reader(path.stem)
+        # a worker holds the lock before it makes the file
+        lock = take_lock(lock_path(path))
+        if lock is None:
+            return Drained()
+        try:
+            if not path.exists():
+                self._count_gone(path)
+                remove(path)
+        finally:
+            os.close(lock)
+        self._drained.pop(path.stem, None)
+        return Drained()
+
+    def _count_gone(self, path: Path) -> None:
+        end = read_end(path)
+        if not end.seq:
+            return
+        with self._engine.begin() as connection:
+            cursor = lock_cursor(connection, path.stem)
+            # on disk before the commit, as another drainer does it: who waited for its cursor finds no lock file here
+            lock_path(path).unlink()
+            if end.seq > cursor:
+                log.error("%s is gone, and with it %d records that were accepted", path, end.seq - cursor)
+                _count_unreadable(connection, end.seq - cursor)
 
     def _close_reader(self, name: str) -> None:
         if reader := self._readers.pop(name, None):
             reader.close()
+
+
+def _count_unreadable(connection: Connection, record_count: int) -> None:
+    intake = Intake(connection)
+    intake.count(UNREADABLE, accepted=record_count)
+    intake.write()
 
 
 def _after(entries: list[Entry], seq: int) -> list[Entry]:

@@ -16,6 +16,7 @@ from psycopg.errors import (
 from sqlalchemy import Connection, Row, delete, insert, select
 from sqlalchemy.exc import DBAPIError
 
+from ingest_app.intake import RETRIES, Intake
 from ingest_app.kinds import KINDS
 from ingest_app.migrate import make_partitions
 from ingest_app.rewards.earning import REWARDED_KIND, earn_by_rules
@@ -35,7 +36,7 @@ def is_missing_partition(error: DBAPIError) -> bool:
     return isinstance(error.orig, CheckViolation) and error.orig.diag.constraint_name is None
 
 
-def write_or_reject(connection: Connection, kind: str, rows: Sequence[msgspec.Raw]) -> tuple[int, int]:
+def write_or_reject(intake: Intake, kind: str, rows: Sequence[msgspec.Raw]) -> tuple[int, int]:
     """Write all rows but those that Postgres refuses, which go to `rejected_records` one by one.
 
     Returns how many rows were new or changed and how many were rejected. A refused half is halved again, so one
@@ -43,19 +44,19 @@ def write_or_reject(connection: Connection, kind: str, rows: Sequence[msgspec.Ra
     """
     if kind not in KINDS:
         for row in rows:
-            _reject(connection, kind, row, "this version knows no records of the kind")
+            _reject(intake, kind, row, "this version knows no records of the kind")
         return 0, len(rows)
     try:
-        with connection.begin_nested():
-            return KINDS[kind].write(connection, msgspec.json.encode(rows)), 0
+        with intake.connection.begin_nested():
+            return KINDS[kind].write(intake, msgspec.json.encode(rows)), 0
     except DBAPIError as error:
         if not is_records_fault(error):
             raise
         if len(rows) == 1:
-            _reject(connection, kind, rows[0], str(error.orig).partition("\n")[0])
+            _reject(intake, kind, rows[0], str(error.orig).partition("\n")[0])
             return 0, 1
     middle = len(rows) // 2
-    first, second = (write_or_reject(connection, kind, half) for half in (rows[:middle], rows[middle:]))
+    first, second = (write_or_reject(intake, kind, half) for half in (rows[:middle], rows[middle:]))
     return first[0] + second[0], first[1] + second[1]
 
 
@@ -69,7 +70,7 @@ def retry_rejected(connection: Connection, ids: Sequence[int]) -> tuple[int, int
     """Try rejected records again, all where `ids` is empty. Returns how many are in now and how many stay.
 
     In the caller's transaction; a record whose event has come in by itself since counts once, as every event does. What
-    comes in earns points by the rules, as it would have when it was drained.
+    comes in earns points by the rules, as it would have when it was drained, and is counted as accepted again, now.
     """
     make_partitions(connection)
     statement = select(rejected_records).order_by(rejected_records.c.id).with_for_update(skip_locked=True)
@@ -77,14 +78,16 @@ def retry_rejected(connection: Connection, ids: Sequence[int]) -> tuple[int, int
         statement = statement.where(rejected_records.c.id.in_(ids))
     kept = stayed = 0
     has_earners = False
+    intake = Intake(connection, RETRIES)
     for row in connection.execute(statement).all():
         if row.kind not in KINDS:
             stayed += 1
             continue
         try:
             with connection.begin_nested():
-                KINDS[row.kind].write(connection, b"[" + row.body.encode() + b"]")
+                KINDS[row.kind].write(intake, b"[" + row.body.encode() + b"]")
                 connection.execute(delete(rejected_records).where(rejected_records.c.id == row.id))
+            KINDS[row.kind].accept(intake, 1)
             kept += 1
             has_earners |= row.kind == REWARDED_KIND
         except DBAPIError as error:
@@ -94,13 +97,16 @@ def retry_rejected(connection: Connection, ids: Sequence[int]) -> tuple[int, int
     # all at once: balances are locked in one order
     if has_earners:
         earn_by_rules(connection)
+    intake.write()
     return kept, stayed
 
 
-def _reject(connection: Connection, kind: str, row: msgspec.Raw, reason: str) -> None:
+def _reject(intake: Intake, kind: str, row: msgspec.Raw, reason: str) -> None:
     body = bytes(row)
     values = {"kind": kind, "event_id": _event_id(body), "reason": reason, "body": body.decode()}
-    connection.execute(insert(rejected_records).values(values))
+    intake.connection.execute(insert(rejected_records).values(values))
+    if kind in KINDS and (table_name := KINDS[kind].event_table):
+        intake.count(table_name, rejected=1)
 
 
 class _Named(msgspec.Struct):

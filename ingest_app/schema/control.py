@@ -64,6 +64,9 @@ event_ids = Table(
     Column("event_id", Uuid(), primary_key=True),
     Column("table_name", String(50), primary_key=True),
     Column("received_at", Timestamp, nullable=False, server_default=func.clock_timestamp()),
+    # how often it came again, and when last: a retry counts once, and who traces it sees that it was one
+    Column("repeat_count", Integer, nullable=False, server_default="0"),
+    Column("repeated_at", Timestamp),
     Index("event_ids_received_at_idx", "received_at", postgresql_using="brin"),
 )
 

@@ -21,6 +21,16 @@ from ingest_app.schema.base import Timestamp, metadata, one_of, timestamp, xid_c
 from ingest_app.schema.control import admin_settings
 from ingest_app.schema.rewards import user_credits, user_points
 
+INTAKE_COUNTS = (
+    "accepted_count",
+    "stored_count",
+    "duplicate_count",
+    "rejected_count",
+    "dropped_count",
+    "erased_count",
+    "human_count",
+)
+
 accounts = Table(
     "accounts",
     metadata,
@@ -112,6 +122,24 @@ forgotten_visitors = Table(
     Index("forgotten_visitors_xid_idx", "xid"),
 )
 
+# what became of the records of event tables, by the hour (UTC) of their receipt: moved in the transaction that writes
+# the rows, so that each snapshot shows rows and counts that belong together
+intake_counts = Table(
+    "intake_counts",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("received_hour", Timestamp, nullable=False),
+    Column("table_name", String(50), nullable=False),
+    Column("node_name", Text, nullable=False),
+    *(Column(name, BigInteger, nullable=False, server_default="0") for name in INTAKE_COUNTS),
+    # people's newest event of the hour; bots and the canary are no sign of life
+    Column("last_human_at", Timestamp),
+    timestamp("updated_at"),
+    xid_column(),
+    UniqueConstraint("received_hour", "table_name", "node_name"),
+    Index("intake_counts_xid_idx", "xid"),
+)
+
 user_heartbeats = Table(
     "user_heartbeats",
     metadata,
@@ -144,6 +172,7 @@ STATE_TABLES = (
     accounts,
     admin_settings,
     forgotten_visitors,
+    intake_counts,
     organizations,
     subscriptions,
     tracking_live_sessions,

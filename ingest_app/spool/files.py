@@ -143,18 +143,11 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def remove_orphans(folder: Path) -> None:
-    """Remove what a process that was killed while it made or removed a spool left without the main file."""
-    for path in [*folder.glob("*.lock"), *(found for end in COMPANIONS for found in folder.glob(f"*{SUFFIX}{end}"))]:
-        spool = path.with_name(path.name.partition(".")[0] + SUFFIX)
-        if spool.stem == DRAINER_LOCK.partition(".")[0] or spool.exists():
-            continue
-        # a worker holds the lock before it makes the file
-        descriptor = take_lock(lock_path(spool))
-        if descriptor is not None:
-            if not spool.exists():
-                remove(spool)
-            os.close(descriptor)
+def orphans_in(folder: Path) -> list[Path]:
+    """List the spools of which there is a lock or a log, but no main file: one is being made, or it is gone."""
+    left = [*folder.glob("*.lock"), *(path for end in COMPANIONS for path in folder.glob(f"*{SUFFIX}{end}"))]
+    spools = {path.with_name(path.name.partition(".")[0] + SUFFIX) for path in left if path.name != DRAINER_LOCK}
+    return sorted(spool for spool in spools if not spool.exists())
 
 
 def remove(spool: Path) -> None:

@@ -197,7 +197,7 @@ def note_drained(folder: Path, drained: Mapping[str, int]) -> None:
 
 def read_backlog(folder: Path) -> Backlog:
     """Look at what waits in the spools of this node, without Postgres."""
-    drained = _read_note(folder)
+    drained = read_note(folder)
     count, oldest, damaged = 0, None, len(list(folder.glob(f"*{DAMAGED_SUFFIX}")))
     for path in spools_in(folder):
         try:
@@ -214,7 +214,8 @@ def read_backlog(folder: Path) -> Backlog:
     return Backlog(count, max(time.time() - oldest, 0.0) if oldest else 0.0, damaged)
 
 
-def _read_note(folder: Path) -> dict[str, int]:
+def read_note(folder: Path) -> dict[str, int]:
+    """Read how far each spool is drained, as its drainer noted it; what is not noted is not known."""
     try:
         found: dict[str, int] = json.loads((folder / NOTE).read_text())
     except (FileNotFoundError, ValueError):

@@ -23,10 +23,14 @@ Question = Callable[[str, Any], bool]
 
 @dataclass(frozen=True, slots=True)
 class SpooledRecord:
-    """A record in a spool; `seq` is that of its entry, which a drainer takes whole."""
+    """A record in a spool; `seq` is that of its entry, which a drainer takes whole.
+
+    `received_at` is in seconds since 1970.
+    """
 
     file: str
     seq: int
+    received_at: float
     kind: str
     row: Any
 
@@ -66,4 +70,4 @@ def _matching(path: Path, entry: Entry, question: Question) -> Iterator[SpooledR
     for part in unpack(entry.body):
         for row in json.loads(part.rows):
             if question(part.kind, row):
-                yield SpooledRecord(path.name, entry.seq, part.kind, row)
+                yield SpooledRecord(path.name, entry.seq, entry.received_at, part.kind, row)

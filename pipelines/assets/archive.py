@@ -10,7 +10,8 @@ import dagster as dg
 
 from pipelines.assets.load import WAREHOUSE_POOL, WRITER_WAIT_SECONDS
 from pipelines.assets.postgres import OWNERS
-from pipelines.assets.retention import GROUP as RETENTION
+from pipelines.assets.retention import GROUP
+from pipelines.freshness import OF_EACH_DAY
 from pipelines.settings import Settings
 from pipelines.translator import SOURCE
 from warehouse.archive.errors import DaysStay
@@ -21,7 +22,6 @@ from warehouse.archive.sealed_file import SealedFile
 from warehouse.errors import WarehouseError
 from warehouse.tables import TABLES
 
-GROUP = "archive"
 EXPIRED_DAYS = "expired_days"
 # an expire takes turns of some seconds, for which it can wait longer than who waits for it
 EXPIRE_WAIT_SECONDS = 600.0
@@ -39,8 +39,10 @@ class ExpireConfig(dg.Config):
     kinds={"parquet"},
     deps=[[SOURCE, table.name] for table in TABLES if table.kind == "event"],
     pool=WAREHOUSE_POOL,
-    description="The event tables' closed days as Parquet files, each compared with Postgres before its rows leave the "
-    "warehouse file. The models go on reading them; `footfall archive list` names them all.",
+    freshness_policy=OF_EACH_DAY,
+    description="Days of the event tables to which no row can come any more, each as a file that is kept for ever. A "
+    "day leaves the warehouse file only once its own file was found equal to Postgres; the models go on reading it. "
+    "`footfall archive list` names all of them.",
 )
 def sealed_days(settings: dg.ResourceParam[Settings]) -> dg.MaterializeResult[None]:
     """Seal what is closed and report what that was."""
@@ -57,7 +59,8 @@ def sealed_days(settings: dg.ResourceParam[Settings]) -> dg.MaterializeResult[No
             "sealed_byte_count": sum(file.byte_count for file in files),
             "sealed_day_count": len({file.received_date for file in files}),
             "duration_seconds": round(time.monotonic() - started, 3),
-            "files": dg.MetadataValue.table([_record(file) for file in files]),
+            # Dagster refuses a table without a row
+            **({"files": dg.MetadataValue.table([_record(file) for file in files])} if files else {}),
         }
     )
 
@@ -66,19 +69,20 @@ def _record(file: SealedFile) -> dg.TableRecord:
     return dg.TableRecord({"file": file.path, "rows": file.row_count, "bytes": file.byte_count})
 
 
-# not in the pool: it changes nothing in the warehouse, and a run of many days must not keep refreshes from running
 @dg.multi_asset(
     name=EXPIRED_DAYS,
+    pool=WAREHOUSE_POOL,
     specs=[
         dg.AssetSpec(
             EXPIRED_DAYS,
             deps=[sealed_days],
-            group_name=RETENTION,
+            group_name=GROUP,
             owners=OWNERS,
             kinds={"postgres"},
-            description="The event tables' days older than `archive_after_days` leave Postgres, each only if its "
-            "sealed files, read again, have every row that Postgres has. Inserts go on meanwhile. A day that is not "
-            "proved stays and fails the run, with the reason.",
+            freshness_policy=OF_EACH_DAY,
+            description="Days older than `archive_after_days` leave Postgres, so that it stays small. Each goes only "
+            "if its files in the archive, read again, have every row that Postgres has; a day that is not proved "
+            "stays, and the run fails and says why. New events come in meanwhile.",
         )
     ],
 )
@@ -103,14 +107,14 @@ def expired_days(config: ExpireConfig, settings: dg.ResourceParam[Settings]) -> 
             "oldest_days_kept": {table: str(day) for table, day in expiry.oldest_days.items()},
             "days_that_stay": [str(stays) for stays in expiry.stays],
             "duration_seconds": round(time.monotonic() - started, 3),
-            "days": dg.MetadataValue.table([_expired(day) for day in expiry.expired]),
+            **({"days": dg.MetadataValue.table([_expired(day) for day in expiry.expired])} if expiry.expired else {}),
         },
     )
     reasons = [str(DaysStay(expiry.stays))] if expiry.stays else []
     if expiry.failure:
         reasons.append(f"it ended before all days had their turn: {expiry.failure}")
     if reasons:
-        raise dg.Failure("; ".join(reasons), allow_retries=False)
+        raise dg.Failure("; ".join(reasons))
 
 
 @dg.asset_check(

@@ -10,13 +10,17 @@ import dagster as dg
 
 from pipelines.assets.postgres import GROUP as POSTGRES
 from pipelines.assets.postgres import OWNERS
+from pipelines.freshness import LOAD_RETRIES, OF_EACH_REFRESH
 from pipelines.settings import Settings
 from pipelines.translator import SOURCE
+from warehouse.errors import LoadFailed, PostgresQueryFailed, PostgresUnreachable, WarehouseError
 from warehouse.load import TableLoad, load
 
 WAREHOUSE_POOL = "warehouse"
 # how long a step waits for another writer: a scheduled refresh may meet one that somebody started by hand
 WRITER_WAIT_SECONDS = 60.0
+# over in a moment, perhaps; what else can be wrong, a second try would find again
+TRANSIENT = (LoadFailed, PostgresQueryFailed, PostgresUnreachable)
 HELD_BACK_BY = "held_back_by"
 HELD_BACK_SECONDS = "held_back_seconds"
 ONLY_HERE = "rows_not_in_postgres"
@@ -36,18 +40,26 @@ def load_asset(tables: Mapping[str, str]) -> dg.AssetsDefinition:
         name="load",
         specs=[_raw(table, description) for table, description in tables.items()],
         pool=WAREHOUSE_POOL,
+        retry_policy=LOAD_RETRIES,
     )
     def load_tables(
         context: dg.AssetExecutionContext, config: LoadConfig, settings: dg.ResourceParam[Settings]
     ) -> Iterator[dg.MaterializeResult[None]]:
-        for table in load(
-            settings.database_url,
-            settings.warehouse_path,
-            full=config.full,
-            compare_keys=config.compare_keys,
-            archive_address=settings.archive_address,
-            wait_seconds=WRITER_WAIT_SECONDS,
-        ):
+        try:
+            tables = load(
+                settings.database_url,
+                settings.warehouse_path,
+                full=config.full,
+                compare_keys=config.compare_keys,
+                archive_address=settings.archive_address,
+                wait_seconds=WRITER_WAIT_SECONDS,
+                run_id=context.run.run_id,
+            )
+        except TRANSIENT:
+            raise
+        except WarehouseError as error:
+            raise dg.Failure(str(error), allow_retries=False) from error
+        for table in tables:
             if table.loaded_row_count:
                 context.log_event(_seen(table))
             if table.only_here:
@@ -68,7 +80,9 @@ def _loaded(table: TableLoad) -> dg.MaterializeResult[None]:
         metadata={
             "dagster/row_count": table.total_row_count,
             "loaded_row_count": table.loaded_row_count,
+            **({} if table.late_row_count is None else {"late_row_count": table.late_row_count}),
             "deleted_row_count": table.deleted_row_count,
+            "loaded_byte_count": table.byte_count,
             "duration_seconds": round(table.duration_seconds, 3),
             **_held_back(table),
             **({ONLY_HERE: str(table.only_here)} if table.only_here else {}),
@@ -107,5 +121,7 @@ def _raw(table: str, description: str) -> dg.AssetSpec:
         group_name=SOURCE,
         owners=OWNERS,
         kinds={"duckdb"},
-        description=f"{description} Copied from Postgres under the same names, each row exactly once.",
+        freshness_policy=OF_EACH_REFRESH,
+        description=f"{description} A copy of the table in Postgres with the same columns, to which each refresh adds "
+        "what is new, each row exactly once.",
     )

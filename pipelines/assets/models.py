@@ -8,6 +8,8 @@ published. The models are in `transforms/`, how dbt runs is in `pipelines.dbt_pr
 from collections.abc import Iterator, Mapping, Sequence
 from graphlib import TopologicalSorter
 from importlib.metadata import version
+from types import MappingProxyType
+from typing import Any
 
 import dagster as dg
 
@@ -25,6 +27,7 @@ from warehouse.writer import writer_lock
 
 # what a model or a check says that this run left as it was
 IS_UNCHANGED = "unchanged"
+ROW_COUNT = "dagster/row_count"
 
 
 class ModelsConfig(dg.Config):
@@ -33,9 +36,12 @@ class ModelsConfig(dg.Config):
     full: bool = False
 
 
-def models_asset(project: ParsedProject) -> dg.AssetsDefinition:
-    """Return the step `models`, which makes one asset per dbt model and one asset check per dbt test."""
-    specs, check_specs = model_specs(project.manifest())
+def models_asset(project: ParsedProject, manifest: Mapping[str, Any]) -> dg.AssetsDefinition:
+    """Return the step `models`, which makes one asset per dbt model and one asset check per dbt test.
+
+    `manifest` is the project's.
+    """
+    specs, check_specs = model_specs(manifest)
     models = {str(spec.metadata[UNIQUE_ID]): spec for spec in _sources_first(specs)}
     checks = {str((spec.metadata or {})[UNIQUE_ID]): spec for spec in check_specs}
 
@@ -44,29 +50,16 @@ def models_asset(project: ParsedProject) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, config: ModelsConfig, settings: dg.ResourceParam[Settings]
     ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
         with writer_lock(settings.warehouse_path, WRITER_WAIT_SECONDS, purpose="build models"):
-            require_loads(settings.warehouse_path)
-            prepare_sources(settings.warehouse_path, settings.archive_address)
-            take_over_observed(settings.warehouse_path, settings.published_path)
-            touched = begin_build(
-                settings.warehouse_path,
-                build_id(context.run),
-                code_version=version("footfall"),
-                models_version=project.fingerprint,
-                models=project.relations(),
-                full=config.full,
-            )
-            results = build(project, settings.dbt_folder, touched)
-            results = with_failed_rows(settings.warehouse_path, results, settings.archive_address)
-            if not any(result.is_failed for result in results):
-                finish_build(settings.warehouse_path, build_id(context.run))
-            built = [result for result in results if result.unique_id in models and result.is_done]
-            row_counts = _count_rows(settings, built)
+            results = run_build(project, settings, context.run, full=config.full)
+            made = told_by_model(settings, results)
         left_out = {*models, *checks} - {result.unique_id for result in results}
+        known = _last_row_counts(context.instance, [models[unique_id].key for unique_id in left_out & models.keys()])
         materializations = {
-            **{unique_id: _unchanged(models[unique_id]) for unique_id in left_out & models.keys()},
+            **{unique_id: _unchanged(models[unique_id], known) for unique_id in left_out & models.keys()},
             **{
-                result.unique_id: _materialization(models[result.unique_id], result, row_count)
-                for result, row_count in zip(built, row_counts, strict=True)
+                unique_id: dg.MaterializeResult(asset_key=spec.key, metadata=made[spec.key.path[-1]])
+                for unique_id, spec in models.items()
+                if spec.key.path[-1] in made
             },
         }
         yield from (materializations[unique_id] for unique_id in models if unique_id in materializations)
@@ -74,8 +67,8 @@ def models_asset(project: ParsedProject) -> dg.AssetsDefinition:
             if result.unique_id in checks and not result.is_skipped:
                 yield _evaluation(checks[result.unique_id], result)
         yield from (_still_passed(checks[unique_id]) for unique_id in checks if unique_id in left_out)
-        _fail_if_any_failed(results, checks)
-        context.log.info(f"{len(built)} models built, {len(results) - len(built)} tests passed, the rest is up to date")
+        fail_if_any_failed(results, checks)
+        context.log.info(f"{len(made)} models built, {len(results) - len(made)} tests passed, the rest is up to date")
 
     return build_models
 
@@ -85,17 +78,40 @@ def build_id(run: dg.DagsterRun) -> str:
     return run.root_run_id or run.run_id
 
 
-def _count_rows(settings: Settings, built: Sequence[NodeResult]) -> list[int]:
+def run_build(
+    project: ParsedProject, settings: Settings, run: dg.DagsterRun, *, full: bool = False
+) -> list[NodeResult]:
+    """Build and test what is new, or all, signed as this run's. The caller holds the writer's lock."""
+    require_loads(settings.warehouse_path)
+    prepare_sources(settings.warehouse_path, settings.archive_address)
+    take_over_observed(settings.warehouse_path, settings.published_path)
+    touched = begin_build(
+        settings.warehouse_path,
+        build_id(run),
+        code_version=version("footfall"),
+        models_version=project.fingerprint,
+        models=project.relations(),
+        full=full,
+    )
+    results = build(project, settings.dbt_folder, touched)
+    results = with_failed_rows(settings.warehouse_path, results, settings.archive_address)
+    if not any(result.is_failed for result in results):
+        finish_build(settings.warehouse_path, build_id(run))
+    return results
+
+
+def told_by_model(settings: Settings, results: Sequence[NodeResult]) -> dict[str, dict[str, int | float]]:
+    """Return what the UI shows of each model that was built, by its name. The caller holds the writer's lock."""
+    built = [result for result in results if result.kind == "model" and result.is_done]
     with open_warehouse(settings.warehouse_path) as connection:
         # views are among them
         open_archive(settings.archive_address, settings.warehouse_path).attach(connection)
         relations = [f"{quoted(result.schema_name)}.{quoted(result.name)}" for result in built]
-        return [connection.sql(f"FROM {relation} SELECT count(*)").fetchall()[0][0] for relation in relations]
-
-
-def _materialization(spec: dg.AssetSpec, result: NodeResult, row_count: int) -> dg.MaterializeResult[None]:
-    metadata = {"dagster/row_count": row_count, "duration_seconds": result.duration_seconds}
-    return dg.MaterializeResult(asset_key=spec.key, metadata=metadata)
+        counts = [connection.sql(f"FROM {relation} SELECT count(*)").fetchall()[0][0] for relation in relations]
+    return {
+        result.name: {ROW_COUNT: count, "duration_seconds": result.duration_seconds}
+        for result, count in zip(built, counts, strict=True)
+    }
 
 
 def _evaluation(spec: dg.AssetCheckSpec, result: NodeResult) -> dg.AssetCheckResult:
@@ -114,9 +130,20 @@ def _evaluation(spec: dg.AssetCheckSpec, result: NodeResult) -> dg.AssetCheckRes
     )
 
 
-def _unchanged(spec: dg.AssetSpec) -> dg.MaterializeResult[None]:
-    """Report a model that dbt was not asked to build, because nothing that it reads has changed since it was built."""
-    return dg.MaterializeResult(asset_key=spec.key, metadata={IS_UNCHANGED: True})
+def _unchanged(spec: dg.AssetSpec, row_counts: Mapping[dg.AssetKey, int]) -> dg.MaterializeResult[None]:
+    """Report a model that dbt was not asked to build, because nothing that it reads has changed since it was built.
+
+    It has the rows that it had, so that their plot has no hole.
+    """
+    had = {ROW_COUNT: row_counts[spec.key]} if spec.key in row_counts else {}
+    return dg.MaterializeResult(asset_key=spec.key, metadata={IS_UNCHANGED: True, **had})
+
+
+def _last_row_counts(instance: dg.DagsterInstance, keys: Sequence[dg.AssetKey]) -> dict[dg.AssetKey, int]:
+    """Return how many rows assets had when they were last materialized, as far as that is known."""
+    events = [record.asset_entry.last_materialization for record in instance.get_asset_records(keys)] if keys else []
+    made = [event.asset_materialization for event in events if event and event.asset_materialization]
+    return {last.asset_key: int(str(last.metadata[ROW_COUNT].value)) for last in made if ROW_COUNT in last.metadata}
 
 
 def _still_passed(spec: dg.AssetCheckSpec) -> dg.AssetCheckResult:
@@ -141,7 +168,10 @@ def _told(spec: dg.AssetCheckSpec | None, result: NodeResult) -> str:
     return f"{result.message} — {spec.description}" if spec and spec.description else result.message
 
 
-def _fail_if_any_failed(results: Sequence[NodeResult], checks: Mapping[str, dg.AssetCheckSpec]) -> None:
+def fail_if_any_failed(
+    results: Sequence[NodeResult], checks: Mapping[str, dg.AssetCheckSpec] = MappingProxyType({})
+) -> None:
+    """Raise Failure, which names what failed and what was not built; `checks` say what their tests mean."""
     failed = [result for result in results if result.is_failed]
     if not failed:
         return

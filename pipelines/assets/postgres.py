@@ -16,7 +16,7 @@ def postgres_assets(tables: Mapping[str, str]) -> list[dg.AssetSpec]:
             group_name=GROUP,
             owners=OWNERS,
             kinds={"postgres"},
-            description=f"{description} Written by the ingest app; the newest rows, before anything is loaded.",
+            description=f"{description} As the ingest app writes it: what happened a moment ago is here first.",
         )
         for table, description in tables.items()
     ]

@@ -28,7 +28,7 @@ def test_dictionary_is_what_the_models_say(made: ModelDocs) -> None:
 
 @pytest.mark.parametrize("mart", MARTS)
 def test_dictionary_and_site_show_every_mart(made: ModelDocs, mart: str) -> None:
-    section = re.search(rf"^## marts\.{mart}\n(.+?)(?=^## |\Z)", made.dictionary, re.MULTILINE | re.DOTALL)
+    section = re.search(rf"^## (?:marts|meta)\.{mart}\n(.+?)(?=^## |\Z)", made.dictionary, re.MULTILINE | re.DOTALL)
     assert section
     assert "Made from `" in section[1]
     assert f'"unique_id": "model.footfall.{mart}"' in made.site

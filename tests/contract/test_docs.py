@@ -11,6 +11,8 @@ from prometheus_client import generate_latest
 
 from footfall.cli import app as command_line
 from footfall.settings import Settings
+from footfall.watch.metrics import WatchMetrics
+from footfall.watch.settings import WatchSettings
 from ingest_app.admin_settings import RULES
 from ingest_app.app import create_app
 from ingest_app.kinds import KINDS
@@ -35,6 +37,7 @@ def test_every_command_is_documented() -> None:
 def test_every_setting_is_documented() -> None:
     text = (DOCS / "operators.md").read_text()
     names = [str(field.validation_alias) for field in Settings.model_fields.values()]
+    names += [str(field.validation_alias) for field in WatchSettings.model_fields.values()]
     names += [name.upper() for name in IngestSettings.model_fields]
     assert names
     assert [name for name in names if f"`{name}`" not in text] == []
@@ -54,9 +57,10 @@ def test_every_metric_is_documented_with_its_type() -> None:
         tuple(cell.strip(" `") for cell in line.split("|")[1:3]) for line in lines[head + 2 : lines.index("", head)]
     }
     app = create_app(IngestSettings(database_url="postgresql://127.0.0.1/none", footfall_secret="x"))
-    drainers = DrainMetrics().registry
+    drainers, watchers = DrainMetrics().registry, WatchMetrics().registry
     assert drainers
-    shown = app.test_client().get("/metrics").text + generate_latest(drainers).decode()
+    assert watchers
+    shown = app.test_client().get("/metrics").text + (generate_latest(drainers) + generate_latest(watchers)).decode()
     found = {tuple(line.split()[2:4]) for line in shown.splitlines() if line.startswith("# TYPE ")}
     # the library's own, which are not there where processes count together
     assert rows == {(name, kind) for name, kind in found if not name.endswith("_created")}
@@ -97,7 +101,8 @@ def test_every_published_column_is_documented() -> None:
     ]
     assert len(models) >= 7
     for model in models:
-        row = next(line for line in text.splitlines() if line.startswith(f"| `marts.{model['name']}`"))
+        schema = model["config"].get("schema", "marts")
+        row = next(line for line in text.splitlines() if line.startswith(f"| `{schema}.{model['name']}`"))
         assert [column["name"] for column in model["columns"] if f"`{column['name']}`" not in row] == []
 
 

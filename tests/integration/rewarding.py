@@ -17,7 +17,7 @@ from ingest_app.database import make_engine
 from ingest_app.keys import create_key
 from ingest_app.schema import metadata
 from ingest_app.settings import IngestSettings
-from tests.conftest import _database
+from tests.conftest import new_database
 
 # a worker writes into it when keys were used, at times of its own
 UNWATCHED = {"api_keys"}
@@ -88,7 +88,7 @@ class Rewards:
 @contextmanager
 def serve_rewards(server_url: str, template: str, home: Path) -> Iterator[Rewards]:
     """Run the write side on a database of its own."""
-    with contextmanager(_database)(server_url, template) as url, psycopg.connect(url, autocommit=True) as database:
+    with new_database(server_url, template) as url, psycopg.connect(url, autocommit=True) as database:
         app = create_app(IngestSettings(database_url=url, footfall_secret="a test's", footfall_home=home))
         yield Rewards(app.test_client(), server_key(url), database, url)
         app.extensions["footfall"].close()

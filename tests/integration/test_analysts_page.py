@@ -32,16 +32,20 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A working folder with a home folder: marts with the columns that the models promise, and a sealed event."""
     folder = tmp_path_factory.mktemp("analyst")
     path = folder / ".footfall" / "warehouse" / "warehouse.duckdb"
-    begin_build(path, "a build")
+    pages = (ROOT / "transforms" / "models" / "marts").glob("*.yml")
+    tables = {
+        f"{model.get('config', {}).get('schema', 'marts')}.{model['name']}": model["columns"]
+        for page in pages
+        for model in yaml.safe_load(page.read_text())["models"]
+    }
+    begin_build(path, "a build", models=list(tables))
     with open_warehouse(path) as warehouse:
         warehouse.execute("CREATE SCHEMA marts")
-        for page in (ROOT / "transforms" / "models" / "marts").glob("*.yml"):
-            for model in yaml.safe_load(page.read_text())["models"]:
-                items = ", ".join(
-                    f"{VALUES.get(column['data_type'], 1)}::{column['data_type']} AS {column['name']}"
-                    for column in model["columns"]
-                )
-                warehouse.execute(f"CREATE TABLE marts.{model['name']} AS SELECT {items}")
+        for name, columns in tables.items():
+            items = ", ".join(
+                f"{VALUES.get(column['data_type'], 1)}::{column['data_type']} AS {column['name']}" for column in columns
+            )
+            warehouse.execute(f"CREATE TABLE {name} AS SELECT {items}")
         sealed = folder / ".footfall" / "archive" / "tracking_events" / "received_date=2026-01-01" / "part-0.parquet"
         sealed.parent.mkdir(parents=True)
         warehouse.execute("INSERT INTO raw.tracking_events (event_id, is_bot) VALUES (uuid(), false)")

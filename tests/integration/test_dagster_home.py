@@ -10,7 +10,7 @@ import yaml
 from sqlalchemy import make_url
 
 from footfall import dagster_home
-from footfall.dagster_home import dagster_environment, storage_url
+from footfall.dagster_home import code_socket, dagster_environment, storage_url
 from footfall.errors import DagsterSchemaRefused
 
 
@@ -37,9 +37,11 @@ def test_storage_url_sees_only_dagsters_schema(given: str, expected: str) -> Non
 
 def test_unchanged_instance_file_is_left_alone(tmp_path: Path, database_url: str) -> None:
     dagster_environment(tmp_path, database_url)
-    before = (tmp_path / "dagster" / "dagster.yaml").stat()
+    path = tmp_path / "dagster" / "dagster.yaml"
+    before = path.stat()
     dagster_environment(tmp_path, database_url)
-    assert (tmp_path / "dagster" / "dagster.yaml").stat() == before
+    # it may have been read
+    assert (path.stat().st_ino, path.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
 def test_changed_instance_file_is_swapped_whole(
@@ -52,7 +54,14 @@ def test_changed_instance_file_is_swapped_whole(
         dagster_environment(tmp_path, database_url)
         assert yaml.safe_load(reader)["retention"]["sensor"]["purge_after_days"] == 14
     assert yaml.safe_load(path.read_text())["retention"]["sensor"]["purge_after_days"] == 99
-    assert os.listdir(path.parent) == [path.name]
+    assert set(os.listdir(path.parent)) == {path.name, "workspace.yaml"}
+
+
+def test_socket_of_a_deep_home_is_short() -> None:
+    assert code_socket(Path("/srv/footfall")) == Path("/srv/footfall/dagster/code.sock")
+    deep = code_socket(Path("/srv") / ("folder " * 20))
+    assert len(str(deep)) < 108
+    assert deep != code_socket(Path("/srv") / ("folder " * 21))
 
 
 def test_user_without_rights_needs_a_schema_made_before(

@@ -1,8 +1,10 @@
 """Spools that were cut or overwritten: what can be read arrives, the file is kept and counted, the others go on."""
 
+import os
 import sqlite3
 import subprocess
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -11,8 +13,10 @@ import pytest
 
 from ingest_app.database import make_engine
 from ingest_app.drain.drainer import Drainer
-from ingest_app.spool.files import lock_path, spools_in
+from ingest_app.spool.files import Part, lock_path, spools_in, take_lock
 from ingest_app.spool.reader import read_backlog
+from ingest_app.spool.writer import Spool
+from tests.integration.controlling import wait_until
 from tests.integration.spools import a_part, a_spool, an_event, run_python
 
 ENTRIES, PER_ENTRY = 40, 10
@@ -123,6 +127,7 @@ def test_damaged_spool_is_saved_kept_and_counted(
         database, "SELECT count(*) FILTER (WHERE app_name = 'DViz'), count(*) FILTER (WHERE app_name = 'whole') FROM %s"
     )
     assert at_least <= saved < ENTRIES * PER_ENTRY
+    assert _unreadable(database) == ENTRIES * PER_ENTRY - saved
     assert others == 1
     assert path.with_suffix(".damaged").exists()
     assert (spools_in(tmp_path), lock_path(path).exists()) == ([], False)
@@ -193,9 +198,78 @@ def test_damage_under_a_living_worker_is_kept(
         drainer.close()
     engine.dispose()
     assert _counts(database) == dict.fromkeys({*names} - {names[5]}, PER_ENTRY)
+    assert _unreadable(database) == PER_ENTRY
     assert path.with_suffix(".damaged").exists()
     assert (spools_in(tmp_path), lock_path(path).exists()) == ([], False)
     assert read_backlog(tmp_path).damaged_file_count == 1
+
+
+def test_spool_that_is_gone_is_counted_once(database: psycopg.Connection, database_url: str, tmp_path: Path) -> None:
+    engine = make_engine(database_url)
+    with closing(Drainer(engine, tmp_path)) as drainer:
+        with closing(Spool(tmp_path, 0)) as spool:
+            spool.append(_three_events())
+            _drain(drainer)
+            spool.append(_three_events())
+            [path] = spools_in(tmp_path)
+            path.unlink()
+            _drain(drainer)
+            # not while its worker has it, who accepts more
+            assert _counted(database) == [("tracking_events", 3)]
+        _drain(drainer)
+        _drain(drainer)
+    engine.dispose()
+    assert _counted(database) == [("tracking_events", 3), ("unreadable", 3)]
+    assert {found.name for found in tmp_path.iterdir()} <= {"drained.json"}
+
+
+def test_removal_broken_off_loses_nothing(database: psycopg.Connection, database_url: str, tmp_path: Path) -> None:
+    path = a_spool(tmp_path, _three_events())
+    noted = lock_path(path).read_bytes()
+    engine = make_engine(database_url)
+    with closing(Drainer(engine, tmp_path)) as drainer:
+        _drain(drainer)
+        # as a drainer leaves it that is killed after the first of the files: its transaction is undone
+        database.execute("INSERT INTO spool_cursors (spool_name, drained_seq) VALUES (%s, 3)", [path.stem])
+        lock_path(path).write_bytes(noted)
+        for orphan in ("b.lock", "c.spool-wal", "c.spool-shm"):
+            (tmp_path / orphan).touch()
+        making = take_lock(tmp_path / "making.lock")
+        assert making is not None
+        _drain(drainer)
+        os.close(making)
+    engine.dispose()
+    assert _counted(database) == [("tracking_events", 3)]
+    assert {found.name for found in tmp_path.iterdir()} == {"drained.json", "making.lock"}
+
+
+def test_spool_another_drainer_removes_is_not_gone(
+    database: psycopg.Connection, database_url: str, tmp_path: Path
+) -> None:
+    path = a_spool(tmp_path, _three_events())
+    engine = make_engine(database_url)
+    with closing(Drainer(engine, tmp_path)) as drainer, ThreadPoolExecutor(1) as threads:
+        with psycopg.connect(database_url) as other:
+            other.execute("INSERT INTO spool_cursors (spool_name, drained_seq) VALUES (%s, 3)", [path.stem])
+            path.unlink()
+            round_of_it = threads.submit(drainer.drain_round)
+            waiting = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            wait_until(lambda: database.execute(waiting).fetchone() is not None, "a wait for the cursor")
+            other.execute("DELETE FROM spool_cursors")
+            lock_path(path).unlink()
+        round_of_it.result(60)
+    engine.dispose()
+    assert _counted(database) == []
+    assert _one_row(database, "SELECT count(*) FROM spool_cursors") == (0,)
+
+
+def _three_events() -> Part:
+    return a_part(*(an_event() for _ in range(3)))
+
+
+def _counted(database: psycopg.Connection) -> list[tuple[str, int]]:
+    query = "SELECT table_name, sum(accepted_count)::int FROM intake_counts GROUP BY 1 ORDER BY 1"
+    return database.execute(query).fetchall()
 
 
 def _append(worker: subprocess.Popen[str], names: Sequence[str]) -> None:
@@ -216,6 +290,11 @@ def _drain(drainer: Drainer) -> None:
 
 def _counts(database: psycopg.Connection) -> dict[str, int]:
     return dict(database.execute("SELECT app_name, count(*) FROM tracking_events GROUP BY 1").fetchall())
+
+
+def _unreadable(database: psycopg.Connection) -> int:
+    query = "SELECT sum(accepted_count)::int FROM intake_counts WHERE table_name = 'unreadable'"
+    return _one_row(database, query)[0]
 
 
 def _one_row(database: psycopg.Connection, query: str) -> tuple[int, ...]:

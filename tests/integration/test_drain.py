@@ -75,9 +75,10 @@ def test_drainer_killed_before_commit_neither_loses_nor_doubles(
     with holding_up(database, database_url, tmp_path) as victim:
         victim.kill()
     wait_until(lambda: database.execute(HELD_UP).fetchone() is None)
-    assert (count(database, "tracking_events"), count(database, "spool_cursors")) == (0, 0)
+    assert [count(database, table) for table in ("tracking_events", "intake_counts", "spool_cursors")] == [0, 0, 0]
     drain(drainer)
     assert (count(database, "tracking_events"), count(database, "rejected_records")) == (2, 1)
+    assert database.execute("SELECT accepted_count, stored_count FROM intake_counts").fetchall() == [(2, 2)]
 
 
 def test_commit_that_broke_off_is_done_anew(

@@ -170,3 +170,14 @@ def _number(database: psycopg.Connection, query: LiteralString) -> int:
 
 def _used_at(database: psycopg.Connection) -> list[datetime | None]:
     return [row[0] for row in database.execute("SELECT last_used_at FROM api_keys ORDER BY id")]
+
+
+def test_audit_log_tells_who_made_and_revoked(run: Run, database: psycopg.Connection) -> None:
+    key = run("create", "--scope", "write", "--app", "DViz", "--origin", "https://app.example").stdout.strip()
+    run("revoke", "1")
+    run("revoke", "1")
+    rows = database.execute("SELECT actor, action, subject, detail FROM admin_audit_log ORDER BY id").fetchall()
+    assert [(action, subject) for _, action, subject, _ in rows] == [("keys.create", "1"), ("keys.revoke", "1")]
+    assert {actor.startswith("cli:") for actor, *_ in rows} == {True}
+    assert rows[0][3]["allowed_origins"] == ["https://app.example"]
+    assert key not in str(rows)

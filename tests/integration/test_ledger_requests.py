@@ -151,13 +151,15 @@ def test_key_that_is_none_is_refused(unchanged: Rewards, key: str) -> None:
 
 @pytest.mark.parametrize("name", BODIES)
 @pytest.mark.parametrize("scope", ["write", "admin"])
-def test_only_servers_move_points(unchanged: Rewards, name: str, scope: str) -> None:
-    engine = make_engine(unchanged.database_url)
+def test_only_servers_move_points(rewards: Rewards, name: str, scope: str) -> None:
+    engine = make_engine(rewards.database_url)
     with engine.begin() as connection:
         key = create_key(connection, scope)
     engine.dispose()
-    response = unchanged.move(name, BODIES[name], Authorization=f"Bearer {key}")
+    before = rewards.tables()
+    response = rewards.move(name, BODIES[name], Authorization=f"Bearer {key}")
     assert error_of(response)[:2] == (403, "not_allowed")
+    assert rewards.tables() == before
 
 
 def test_unknown_key_of_a_server_is_refused(unchanged: Rewards) -> None:

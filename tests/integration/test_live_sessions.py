@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 from ingest_app.database import make_engine
+from ingest_app.intake import Intake
 from ingest_app.store import see_live_sessions
 from warehouse.aged_rows import BATCH_ROWS, Counts
 from warehouse.errors import PostgresQueryFailed, SettingUnusable
@@ -108,7 +109,7 @@ def test_heartbeats_meanwhile_keep_their_sessions(database: psycopg.Connection, 
     def beat() -> None:
         for some in (beats[first : first + 50] for first in range(0, len(beats), 50)):
             with engine.begin() as connection:
-                see_live_sessions(connection, json.dumps(some).encode())
+                see_live_sessions(Intake(connection), json.dumps(some).encode())
 
     beating = threading.Thread(target=beat)
     beating.start()

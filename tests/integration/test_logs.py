@@ -18,7 +18,8 @@ from flask.testing import FlaskClient
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from ingest_app.database import make_engine
+from ingest_app.database import connect, make_engine
+from ingest_app.errors import DatabaseUnreachable
 from ingest_app.keys import create_key
 from ingest_app.logs import JsonLines, describe
 from tests.integration.conftest import Api
@@ -145,6 +146,14 @@ def test_absent_postgres_is_described_by_its_reason() -> None:
         psycopg.connect("postgresql://127.0.0.1:1/none")
     assert "refused" in describe(raised.value)
     assert "\n" not in describe(raised.value)
+
+
+@pytest.mark.parametrize("login", ["u:a-secret@127.0.0.1:1/none", "127.0.0.1:1/none?user=u&password=a-secret"])
+def test_absent_postgres_is_named_without_its_password(login: str) -> None:
+    with pytest.raises(DatabaseUnreachable) as told:
+        connect(make_engine(f"postgresql://{login}"))
+    assert "127.0.0.1" in str(told.value)
+    assert "a-secret" not in str(told.value)
 
 
 def test_processes_log_json_without_what_was_sent(node: Node, database_url: str, database: psycopg.Connection) -> None:

@@ -1,4 +1,4 @@
-"""The orchestration in one process: the graph that operators read, and what a run does when something is wrong."""
+"""The orchestration in one process: what a run does, and what it does when something is wrong."""
 
 import os
 import shutil
@@ -10,23 +10,21 @@ import dagster as dg
 import duckdb
 import psycopg
 import pytest
-from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 
 from footfall.dagster_home import dagster_environment
 from pipelines.assets.models import IS_UNCHANGED
 from pipelines.assets.publish import KEY
-from pipelines.dbt_project import KEEP_UNUSED_SECONDS, TRANSFORMS, parse, without_heading
+from pipelines.dbt_project import KEEP_UNUSED_SECONDS, LINEAGE, TRANSFORMS, parse, without_heading
 from pipelines.definitions import build_defs
 from pipelines.errors import ModelsUnreadable, RefreshFailed, SettingsMissing
-from pipelines.jobs import JOBS, REFRESH, SCHEDULES
-from pipelines.orphans import PID_TAG
+from pipelines.jobs import REFRESH
+from pipelines.launcher import PID_TAG
 from pipelines.refresh import refresh_now
 from pipelines.settings import Settings, load_settings
 from warehouse.builds import begin_build, finish_build
 from warehouse.connection import open_warehouse
 from warehouse.errors import BuildNotPassed, BuildOvertaken, TablesNotLoaded
 from warehouse.publish import PublishedTable, publish
-from warehouse.tables import TABLES
 from warehouse.writer import writer_lock
 
 
@@ -36,21 +34,6 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("DATABASE_URL", "DAGSTER_HOME", "FOOTFALL_DAGSTER_DATABASE_URL"):
         monkeypatch.setenv(name, "")
     monkeypatch.setenv("FOOTFALL_HOME", str(tmp_path))
-
-
-@pytest.fixture(scope="module")
-def definitions(tmp_path_factory: pytest.TempPathFactory) -> dg.Definitions:
-    """All there is; nothing of it is run."""
-    home = tmp_path_factory.mktemp("all")
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("DATABASE_URL", "FOOTFALL_HOME"):
-            patch.setenv(name, "")
-        return build_defs(Settings(footfall_home=home, database_url="postgresql://nobody@/none"))
-
-
-@pytest.fixture(scope="module")
-def graph(definitions: dg.Definitions) -> AssetGraph:
-    return definitions.resolve_asset_graph()
 
 
 @pytest.fixture(scope="module")
@@ -80,57 +63,6 @@ def transforms(small: Path, settings: Settings) -> Path:
     return settings.footfall_home / "transforms"
 
 
-def test_every_asset_is_described_grouped_and_owned(graph: AssetGraph) -> None:
-    nodes = list(graph.asset_nodes)
-    assert len(nodes) > 2 * len(TABLES)
-    assert {node.group_name for node in nodes} >= {"postgres", "raw", "staging", "marts", "published", "retention"}
-    assert [node.key for node in nodes if not (node.description and node.owners and node.kinds)] == []
-
-
-def test_each_raw_table_comes_from_its_postgres_table(graph: AssetGraph) -> None:
-    for table in TABLES:
-        assert graph.get(dg.AssetKey(["raw", table.name])).parent_keys == {dg.AssetKey(["postgres", table.name])}
-        assert not graph.get(dg.AssetKey(["postgres", table.name])).is_materializable
-
-
-def test_published_file_waits_for_every_mart(graph: AssetGraph) -> None:
-    marts = {node.key for node in graph.asset_nodes if node.group_name == "marts"}
-    assert marts
-    assert graph.get(dg.AssetKey(["published", "analytics"])).parent_keys == marts
-
-
-def test_every_dbt_test_is_a_described_check(graph: AssetGraph) -> None:
-    keys = graph.asset_check_keys
-    singular = {path.stem for path in (TRANSFORMS / "tests").glob("assert_*.sql")}
-    assert singular
-    assert singular <= {key.name for key in keys}
-    assert [key for key in keys if not graph.get_check_spec(key).description] == []
-
-
-def test_jobs_and_schedules_say_what_they_do() -> None:
-    assert {schedule.job_name for schedule in SCHEDULES} == {job.name for job in JOBS}
-    assert all(part.description for part in (*JOBS, *SCHEDULES))
-    assert {schedule.default_status for schedule in SCHEDULES} == {dg.DefaultScheduleStatus.RUNNING}
-
-
-def test_all_definitions_load_as_the_web_server_loads_them(definitions: dg.Definitions) -> None:
-    repository = definitions.get_repository_def()
-    repository.load_all_definitions()
-    assert {job.name for job in JOBS} <= set(repository.job_names)
-
-
-def test_all_who_write_the_warehouse_share_a_pool(definitions: dg.Definitions) -> None:
-    job = definitions.resolve_job_def(REFRESH)
-    assert {node.name: node.definition.pool for node in job.nodes if isinstance(node.definition, dg.OpDefinition)} == {
-        "load": "warehouse",
-        "models": "warehouse",
-        "published__analytics": "warehouse",
-        # it reads Postgres alone
-        "expired_days_nothing_is_overdue": None,
-        "housekeeping_nothing_outlives_its_rule": None,
-    }
-
-
 def test_missing_settings_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DATABASE_URL")
     with pytest.raises(SettingsMissing, match="DATABASE_URL"):
@@ -146,6 +78,14 @@ def test_project_is_parsed_anew_only_after_change(settings: Settings, transforms
     with pytest.raises(ModelsUnreadable, match="no_such_model"):
         parse(settings.dbt_folder, transforms)
     assert first.folder.exists()
+
+
+def test_project_parsed_by_older_footfall_is_parsed_anew(settings: Settings, transforms: Path) -> None:
+    kept = parse(settings.dbt_folder, transforms).folder / LINEAGE
+    lineage = kept.read_text()
+    kept.unlink()
+    parse(settings.dbt_folder, transforms)
+    assert kept.read_text() == lineage
 
 
 def test_only_long_unused_parsed_projects_are_removed(settings: Settings, transforms: Path) -> None:
@@ -200,6 +140,8 @@ def test_only_what_new_rows_reach_is_built_and_checked(
             result = job.execute_in_process(instance=instance)
             models = result.asset_materializations_for_node("models")
             told = {made.asset_key: IS_UNCHANGED in made.metadata for made in models}
+            # unchanged ones too: else their plot would have holes
+            assert all("dagster/row_count" in made.metadata for made in models)
             evaluations = result.get_asset_check_evaluations()
             assert all(evaluation.passed for evaluation in evaluations)
             # the others ask how old things are, of which nothing is known before
@@ -221,6 +163,26 @@ def test_only_what_new_rows_reach_is_built_and_checked(
         assert published.sql("SELECT login_count FROM marts.rpt_activity_by_day").fetchall() == [(1,)]
         # what no model makes is not published
         assert published.sql("SELECT table_name FROM meta.refresh_tables").fetchall() == [("rpt_activity_by_day",)]
+
+
+def test_each_step_gives_the_numbers_to_plot(
+    settings: Settings, transforms: Path, database: psycopg.Connection
+) -> None:
+    database.execute("INSERT INTO activity_events (event_type) VALUES ('login')")
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = build_defs(settings, transforms).resolve_job_def(REFRESH).execute_in_process(instance=instance)
+    numbers = {
+        event.materialization.asset_key.to_user_string(): {
+            name for name, value in event.materialization.metadata.items() if isinstance(value.value, int | float)
+        }
+        for event in result.get_asset_materialization_events()
+    }
+    common = {"dagster/row_count", "duration_seconds"}
+    of_load = {*common, "loaded_row_count", "deleted_row_count", "loaded_byte_count"}
+    assert numbers["raw/users"] == of_load
+    assert numbers["raw/activity_events"] == {*of_load, "late_row_count"}
+    assert numbers["rpt_activity_by_day"] == common
+    assert numbers["published/analytics"] == {*common, "file_byte_count", "newest_event_age_seconds"}
 
 
 def test_models_are_not_built_of_tables_never_loaded(settings: Settings, transforms: Path) -> None:
@@ -303,3 +265,30 @@ def test_failing_check_keeps_the_old_published_file(settings: Settings, transfor
 def test_dbt_message_is_one_line_without_heading() -> None:
     message = "Runtime Error in model rpt_x (models/marts/rpt_x.sql)\n  Binder Error: no column\n  LINE 1: select"
     assert without_heading(message) == "Binder Error: no column LINE 1: select"
+
+
+def test_damaged_days_are_rebuilt_and_no_others(
+    settings: Settings, transforms: Path, database: psycopg.Connection
+) -> None:
+    database.execute(
+        "INSERT INTO activity_events (event_type, created_at) "
+        "SELECT 'login', now() - n * interval '1 day' FROM generate_series(1, 8) AS days (n), generate_series(1, n)"
+    )
+    definitions = build_defs(settings, transforms)
+    mart = "FROM marts.rpt_activity_by_day ORDER BY activity_date"
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert definitions.resolve_job_def(REFRESH).execute_in_process(instance=instance).success
+        with open_warehouse(settings.warehouse_path) as warehouse:
+            good = warehouse.sql(mart).fetchall()
+            warehouse.execute("UPDATE marts.rpt_activity_by_day SET login_count = -1")
+        first_day, last_day = good[2][0], good[4][0]
+        chosen = {
+            "dagster/asset_partition_range_start": str(first_day),
+            "dagster/asset_partition_range_end": str(last_day),
+        }
+        result = definitions.resolve_job_def("rebuild_days").execute_in_process(instance=instance, tags=chosen)
+        rebuilt = {made.asset_key.to_user_string() for made in result.asset_materializations_for_node("rebuilt_days")}
+        assert rebuilt >= {"rpt_activity_by_day", "published/analytics", "rebuilt_days"}
+    expected = [row if first_day <= row[0] <= last_day else (row[0], -1, row[2]) for row in good]
+    with duckdb.connect(str(settings.published_path), read_only=True) as published:
+        assert published.sql(mart).fetchall() == expected

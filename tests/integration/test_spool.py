@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from ingest_app.errors import SpoolFailed
 from ingest_app.spool import Spool
-from ingest_app.spool.files import Part, lock_path, read_end, remove_orphans, spools_in, take_lock
+from ingest_app.spool.files import Part, read_end, spools_in, take_lock
 from ingest_app.spool.reader import SpoolReader, note_drained, read_backlog
 from ingest_app.spool.writer import Limits
 from tests.integration.spools import a_part, a_spool, entry_sizes, read_parts, run_python
@@ -156,19 +156,6 @@ def test_lock_that_is_removed_again_and_again_has_one_holder(tmp_path: Path) -> 
         return taken
 
     assert any(_in_threads([take_and_remove] * 4))
-
-
-def test_orphans_go_and_what_is_used_stays(tmp_path: Path) -> None:
-    a_spool(tmp_path, a_part(1))
-    for orphan in ("b.lock", "c.spool-wal", "c.spool-shm", "drainer.lock"):
-        (tmp_path / orphan).touch()
-    making = take_lock(tmp_path / "making.lock")
-    assert making is not None
-    [path] = spools_in(tmp_path)
-    remove_orphans(tmp_path)
-    os.close(making)
-    kept = {found.name for found in tmp_path.iterdir()}
-    assert kept == {path.name, lock_path(path).name, "drainer.lock", "making.lock"}
 
 
 def _e(items: Sequence[list[Part]]) -> list[tuple[int, list[Part]]]:

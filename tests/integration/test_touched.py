@@ -1,6 +1,6 @@
 """Which quarter hours a load touches, and until when that is kept. What the models make of it: tests/sql."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -12,6 +12,7 @@ from warehouse.connection import open_warehouse
 from warehouse.errors import LoadFailed
 from warehouse.load import load
 from warehouse.tables import TABLES
+from warehouse.touched import touch_days
 
 ALL_OF_EACH = [(table.name, None) for table in TABLES]
 NOON = datetime(2024, 2, 29, 12, tzinfo=UTC)
@@ -63,6 +64,19 @@ def test_row_that_commits_late_touches_its_quarter_hour(
 def test_full_load_touches_all_of_each_table(database_url: str, warehouse_path: Path) -> None:
     load(database_url, warehouse_path, full=True)
     assert touched(warehouse_path) == sorted(ALL_OF_EACH)
+
+
+def test_chosen_days_are_touched_from_end_to_end(warehouse_path: Path) -> None:
+    first, second = (NOON.replace(month=3, day=day, hour=0) for day in (1, 2))
+    with open_warehouse(warehouse_path) as warehouse:
+        touch_days(warehouse, first.date(), second.date())
+        touch_days(warehouse, second.date(), second.date())
+        touch_days(warehouse, second.date(), date(2024, 3, 1))
+    last_quarter_hour = timedelta(hours=23, minutes=45)
+    ends = [end for day in (first, second) for end in (day, day + last_quarter_hour)]
+    assert touched(warehouse_path) == sorted(
+        (table.name, end) for table in TABLES if table.kind != "state" for end in ends
+    )
 
 
 def test_state_table_is_touched_by_change_and_by_absence(

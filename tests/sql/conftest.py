@@ -17,6 +17,8 @@ from dbt.contracts.graph.nodes import CompiledNode
 from psycopg import sql
 from sqlalchemy import make_url
 
+from warehouse.archive.sources import make_received_days_view
+
 TRANSFORMS = Path(__file__).parents[2] / "transforms"
 NOT_LOADED = (
     *("admin_audit_log", "alembic_version", "api_keys", "erasures", "event_ids", "idempotency_keys", "point_rules"),
@@ -40,6 +42,7 @@ LOADED_NOW = """
     CREATE OR REPLACE TABLE meta.load_cursors AS
     SELECT table_name, 'a moment' AS snapshot, now() AS loaded_at FROM duckdb_tables() WHERE schema_name = 'raw';
     CREATE OR REPLACE TABLE meta.builds AS SELECT 'a build' AS build_id, now() AS loaded_at, now() AS begun_at;
+    CREATE TABLE IF NOT EXISTS meta.sealed_files (manifest_line VARCHAR);
 """
 Rows = list[tuple[Any, ...]]
 
@@ -100,6 +103,7 @@ class Models:
                 path = _csv(database, table, self.home / f"{table}.csv")
                 connection.execute(f"COPY raw.\"{table}\" FROM '{path}' (FORMAT csv, HEADER)")
             connection.execute(LOADED_NOW)
+            make_received_days_view(connection)
 
 
 def messages(result: dbtRunnerResult) -> dict[str, str]:

@@ -19,7 +19,7 @@ from warehouse.load import load
 
 TABLES = """
     SELECT schema_name || '.' || table_name FROM duckdb_tables()
-    WHERE schema_name IN ('intermediate', 'marts') ORDER BY ALL
+    WHERE schema_name IN ('intermediate', 'marts') OR table_name = 'conservation' ORDER BY ALL
 """
 
 

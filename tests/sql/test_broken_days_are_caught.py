@@ -9,6 +9,8 @@ from tests.sql import rows
 from tests.sql.conftest import TRANSFORMS, Models, messages
 from tests.sql.test_broken_ledgers_are_caught import CHECKS
 from tests.sql.test_broken_rules_are_caught import BREAKS, BREAKS_OF_STATE
+from tests.sql.test_events_are_conserved import CHECK as CONSERVED
+from tests.sql.test_events_are_conserved import DAY_CHECK
 from tests.sql.test_stale_loads_are_caught import CHECK
 
 BREAKS_OF_ALL_TIME = {
@@ -129,7 +131,16 @@ def test_rows_that_staging_leaves_out_are_missed(built: Models, make_models: Cal
 
 def test_every_check_of_ours_is_broken_once() -> None:
     checks = {path.stem for path in (TRANSFORMS / "tests").glob("assert_*.sql")}
-    assert checks <= {CHECK, *CHECKS, *BREAKS, *BREAKS_OF_STATE, *BREAKS_OF_ALL_TIME, *BREAKS_OF_DAYS}
+    assert checks <= {
+        CHECK,
+        CONSERVED,
+        DAY_CHECK,
+        *CHECKS,
+        *BREAKS,
+        *BREAKS_OF_STATE,
+        *BREAKS_OF_ALL_TIME,
+        *BREAKS_OF_DAYS,
+    }
 
 
 def copy(models: Models, make_models: Callable[[], Models]) -> Models:

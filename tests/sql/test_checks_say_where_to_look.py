@@ -17,7 +17,7 @@ SOURCES = {
     for table in source["tables"]
 }
 SCHEMA_OF_MODEL = {path.stem: path.parent.name for path in (TRANSFORMS / "models").rglob("*.sql")}
-META = {"meta.load_cursors"}
+META = {"meta.load_cursors", "sources.received_days"}
 TABLES = (
     {f"{schema}.{name}" for name, schema in SCHEMA_OF_MODEL.items()}
     | {f"sources.{name}" for name in SOURCES}

@@ -11,9 +11,12 @@ from tests.sql import histories
 from tests.sql.conftest import Models, Rows
 from tests.sql.refreshing import Refreshed
 from warehouse.archive.seal import seal
+from warehouse.connection import open_warehouse, transaction
+from warehouse.touched import touch_days
 
 # of each table: its day or month, and a column of which no value is negative
 COUNTED = {
+    "intermediate.int_dated_events": ("event_date", "event_count"),
     "intermediate.int_document_user_days": ("open_date", "open_count"),
     "intermediate.int_session_days": ("event_date", "event_count"),
     "intermediate.int_user_days": ("event_date", "event_count"),
@@ -54,6 +57,17 @@ def test_only_touched_days_are_rebuilt(refreshed: Refreshed, database: psycopg.C
     histories.insert_rows(database, random.Random(1), 40, created_at=A_DAY)
     refreshed.refresh(command="run")
     assert healed(refreshed) == {table: {period(table, A_DAY.date())} for table in COUNTED}
+
+
+def test_chosen_days_are_rebuilt_without_new_rows(refreshed: Refreshed) -> None:
+    day = A_DAY.date()
+    had = {table: periods(refreshed, ">= 0")[table] & {period(table, day)} for table in COUNTED}
+    poison(refreshed)
+    with open_warehouse(refreshed.models.warehouse_path) as warehouse, transaction(warehouse):
+        touch_days(warehouse, day, day)
+    refreshed.refresh(command="run")
+    assert healed(refreshed) == had
+    assert had["marts.rpt_event_usage_daily"] == {day}
 
 
 def test_late_row_rebuilds_its_sealed_day(world: Refreshed, database: psycopg.Connection) -> None:

@@ -10,12 +10,16 @@ from tests.integration.archive.sealing import PARTITION, days_ago
 from tests.s3_server import S3Server
 from tests.sql.conftest import Models, Rows
 from tests.sql.rows import AS_OF, insert_all
+from tests.sql.test_events_are_conserved import COUNT_INTAKE
 from warehouse.archive.seal import seal
 from warehouse.archive.sources import prepare_sources
 from warehouse.load import load
 
 EVENT_TABLES = ("activity_events", "tracking_events", "tracking_documents")
-MARTS = "SELECT table_name FROM duckdb_tables() WHERE schema_name = 'marts' ORDER BY table_name"
+MARTS = """
+    SELECT schema_name || '.' || table_name FROM duckdb_tables()
+    WHERE schema_name = 'marts' OR table_name = 'conservation' ORDER BY ALL
+"""
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +30,7 @@ def ended_url(module_database: psycopg.Connection, server_url: str) -> str:
     for table in EVENT_TABLES:
         module_database.execute(PARTITION.format(table=table, day=day, end=days_ago(2)))
         module_database.execute(f"UPDATE {table} SET received_at = '{day} 12:00Z' WHERE id % 3 > 0")
+        module_database.execute(COUNT_INTAKE.format(table=table).encode())
     return make_url(server_url).set(database=module_database.info.dbname).render_as_string(hide_password=False)
 
 
@@ -36,9 +41,12 @@ def test_marts_are_the_same_wherever_rows_are(
     load(ended_url, models.warehouse_path)
     hot = marts(models)
     assert len(hot) >= 7
-    assert [name for name, found in hot.items() if not found] == ["rpt_ledger_drift"]
+    assert [name for name, found in hot.items() if not found] == ["marts.rpt_ledger_drift"]
     assert len(seal(ended_url, models.warehouse_path)) == len(EVENT_TABLES)
     assert marts(models) == hot
+    assert models.rows("SELECT count(*), min(is_conserved) FROM meta.conservation WHERE stored_count > 0") == [
+        (6, True)
+    ]
     models.warehouse_path.unlink()
     load(ended_url, models.warehouse_path, full=True)
     assert marts(models) == hot
@@ -53,4 +61,4 @@ def test_marts_are_the_same_wherever_rows_are(
 def marts(models: Models, archive_address: str | None = None) -> dict[str, Rows]:
     prepare_sources(models.warehouse_path, archive_address)
     models.build(as_of=AS_OF.isoformat())
-    return {name: models.rows(f"SELECT * FROM marts.{name} ORDER BY ALL") for (name,) in models.rows(MARTS)}
+    return {name: models.rows(f"SELECT * FROM {name} ORDER BY ALL") for (name,) in models.rows(MARTS)}

@@ -163,7 +163,28 @@ PROMISED = {
         "open_count": COUNT,
     },
 }
-
+# what the published file says of its own data, in `meta`
+PROMISED_OF_META = {
+    "canary": {"event_id": ID, "created_at": TIME, "received_at": TIME},
+    "conservation": {
+        "table_name": TEXT,
+        "day": DAY,
+        "accepted_count": COUNT,
+        "stored_count": COUNT,
+        "duplicate_count": COUNT,
+        "rejected_count": COUNT,
+        "dropped_count": COUNT,
+        "erased_count": COUNT,
+        "inserted_count": COUNT,
+        "raw_count": COUNT,
+        "dated_count": COUNT,
+        "mart_count": COUNT,
+        "uncounted_bot_count": COUNT,
+        "canary_count": COUNT,
+        "broken_term": TEXT,
+        "is_conserved": "BOOLEAN",
+    },
+}
 
 # rows of a state table as they are
 COPIED = {"dim_accounts", "dim_organizations", "dim_users"}
@@ -178,22 +199,22 @@ def built(make_models: Callable[[], Models], module_database: psycopg.Connection
     return models
 
 
-@pytest.mark.parametrize("mart", sorted(PROMISED))
+@pytest.mark.parametrize("mart", sorted(PROMISED | PROMISED_OF_META))
 def test_mart_has_promised_columns_and_types(built: Models, mart: str) -> None:
-    assert _columns(built, "marts")[mart] == PROMISED[mart]
+    assert _columns(built, "marts", "meta")[mart] == (PROMISED | PROMISED_OF_META)[mart]
 
 
-def test_every_mart_is_promised(built: Models) -> None:
+def test_every_mart_is_promised(built: Models, manifest: Manifest) -> None:
     assert set(_columns(built, "marts")) == set(PROMISED)
+    assert {node.name for node in _models(manifest) if node.schema == "meta"} == set(PROMISED_OF_META)
 
 
 def test_every_mart_and_column_has_a_comment(built: Models) -> None:
-    query = """
-        SELECT table_name, NULL AS column_name FROM duckdb_tables()
-        WHERE schema_name = 'marts' AND coalesce(comment, '') = ''
+    is_read = "(schema_name = 'marts' OR table_name IN ('canary', 'conservation'))"
+    query = f"""
+        SELECT table_name, NULL AS column_name FROM duckdb_tables() WHERE {is_read} AND coalesce(comment, '') = ''
         UNION ALL
-        SELECT table_name, column_name FROM duckdb_columns()
-        WHERE schema_name = 'marts' AND coalesce(comment, '') = ''
+        SELECT table_name, column_name FROM duckdb_columns() WHERE {is_read} AND coalesce(comment, '') = ''
     """
     assert built.rows(query) == []
 
@@ -214,7 +235,10 @@ def test_every_loaded_table_is_staged_whole(built: Models, manifest: Manifest) -
     raw = {name for (name,) in built.rows("SELECT table_name FROM duckdb_tables() WHERE schema_name = 'raw'")}
     assert {source.name for source in manifest.sources.values()} == raw
     staged = "SELECT view_name FROM duckdb_views() WHERE schema_name = 'staging'"
-    assert {name for (name,) in built.rows(staged)} == {f"stg_{table}" for table in raw}
+    assert {name for (name,) in built.rows(staged)} == {
+        "stg_received_days",
+        *(f"stg_{table}" for table in raw),
+    }
 
 
 def test_yaml_names_every_column_and_type(built: Models, manifest: Manifest) -> None:
@@ -223,7 +247,9 @@ def test_yaml_names_every_column_and_type(built: Models, manifest: Manifest) -> 
         node.name: {name: long_names.get(str(it.data_type), it.data_type) for name, it in node.columns.items()}
         for node in _models(manifest)
     }
-    assert _columns(built, "staging", "intermediate", "marts") == written
+    found = _columns(built, "staging", "intermediate", "marts", "meta")
+    assert found.keys() - written.keys() == {"builds", "load_cursors", "sealed_files"}
+    assert {name: found.get(name) for name in written} == written
 
 
 def test_yaml_describes_every_model_and_column(manifest: Manifest) -> None:

@@ -128,9 +128,9 @@ def start(request: pytest.FixtureRequest) -> Iterator[Callable[..., Running]]:
 
 
 @contextmanager
-def starting(footfall: Footfall) -> Iterator[Running]:
+def starting(footfall: Footfall, *options: str) -> Iterator[Running]:
     """Run `footfall up`, which is not up yet, and end it by SIGTERM; all that it said is in its lines then."""
-    up = Running(_spawn(footfall, "up"))
+    up = Running(_spawn(footfall, "up", *options))
     assert up.process.stdout is not None
     with up.process.stdout:
         reader = threading.Thread(target=up.read)

@@ -72,7 +72,7 @@ class Senders:
 
     def wait_for_ingest(self) -> None:
         assert self.session.get(self.footfall.url("ingest") + "/healthz", timeout=30).ok
-        for scope in ("write", "server"):
+        for scope in ("write", "server", "admin"):
             self.keys[scope] = self.footfall.run("keys", "create", "--scope", scope).stdout.strip()
 
     def send(self, method: str, path: str, written: str, **given: Any) -> int:  # noqa: ANN401, as requests has it
@@ -106,10 +106,13 @@ class Senders:
                 assert status in {200, 409, 503}, (path, status)
 
     def look_around(self) -> None:
-        """Open what everybody may open."""
-        pages = ("ingest", "/metrics"), ("ingest", "/openapi.json"), ("admin", "/"), ("dagster", "/server_info")
+        """Open what there is to be opened, by whom it is for and by a stranger."""
+        pages = ("ingest", "/metrics"), ("ingest", "/openapi.json"), ("admin", "/sign-in"), ("dagster", "/server_info")
         for app, path in pages:
             assert self.send("GET", path, WRITTEN["Ann"][0], app=app) == 200
+        for path in ("/", "/controls", "/api/stats", "/api/audit", "/api/rejected"):
+            assert self.send("GET", path, WRITTEN["Ann"][0], app="admin", scope="admin") == 200
+        assert self.send("GET", "/api/stats", WRITTEN["Ann"][0], app="admin", key="of somebody else") == 401
 
     def cause_errors(self) -> None:
         """Get every answer that ingest has for what is wrong."""

@@ -140,6 +140,11 @@ def test_wrong_port_number_is_one_line(footfall: Footfall) -> None:
     _is_one_line(footfall.run("up", FOOTFALL_INGEST_PORT="http"), "FOOTFALL_INGEST_PORT")
 
 
+def test_wrong_way_of_alerts_starts_nothing(footfall: Footfall) -> None:
+    _is_one_line(footfall.run("up", FOOTFALL_ALERT_WEBHOOK="hooks.example.org/x"), "FOOTFALL_ALERT_WEBHOOK is no http")
+    assert footfall.processes() == []
+
+
 def test_wrong_usage_exits_with_two(footfall: Footfall) -> None:
     assert footfall.run("keys", "create", "--scope", "root").returncode == 2
     assert footfall.run("nothing").returncode == 2

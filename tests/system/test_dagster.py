@@ -1,6 +1,5 @@
-"""The orchestration as an operator has it: a real web server and daemon, asked over GraphQL."""
+"""The orchestration as an operator has it: one running footfall, asked over GraphQL, and what is killed in it."""
 
-import json
 import os
 import shutil
 import socket
@@ -8,27 +7,26 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import Any, LiteralString
 
 import duckdb
+import psutil
 import psycopg
 import pytest
 import requests
+
+from tests.conftest import new_database
 
 PROJECT = Path(__file__).parents[2]
 PROGRAMS = Path(sys.executable).parent
 DEADLINE_SECONDS = 180
 BROKEN_MODEL = "rpt_daily_activity"
 CHECK_OF_BROKEN_MODEL = "unique_rpt_daily_activity_activity_date"
-
-# what the command line prepares for its children, printed by a process of its own
-PREPARE = """
-import json, os, pathlib, footfall.dagster_home as home
-print(json.dumps(home.dagster_environment(pathlib.Path(os.environ["FOOTFALL_HOME"]), os.environ["DATABASE_URL"])))
-"""
 
 LAUNCH = """
 mutation ($selector: JobOrPipelineSelector!) {
@@ -38,6 +36,21 @@ mutation ($selector: JobOrPipelineSelector!) {
 }
 """
 RUN = "query ($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
+TERMINATE = """
+mutation ($id: String!) { terminateRun(runId: $id) { __typename } }
+"""
+REBUILD = """
+mutation ($days: [String!]!) {
+  launchPartitionBackfill(backfillParams: {assetSelection: [{path: ["rebuilt_days"]}], partitionNames: $days}) {
+    __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message }
+  }
+}
+"""
+RUNS_OF_BACKFILL = """
+query ($id: String!) {
+  runsOrError(filter: {tags: [{key: "dagster/backfill", value: $id}]}) { ... on Runs { results { status } } }
+}
+"""
 UNFINISHED = """
 { runsOrError(filter: {statuses: [QUEUED, NOT_STARTED, STARTING, STARTED]}) { ... on Runs { results { runId } } } }
 """
@@ -62,11 +75,7 @@ query ($key: AssetKeyInput!) {
   } } }
 }
 """
-RELOAD = """
-mutation { reloadRepositoryLocation(repositoryLocationName: "footfall") {
-  ... on WorkspaceLocationEntry { locationOrLoadError { __typename } }
-} }
-"""
+WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
 LOCATIONS = "{ workspaceOrError { ... on Workspace { locationEntries { name loadStatus } } } }"
 SCHEDULES = """
 { repositoryOrError(repositorySelector: {repositoryName: "__repository__", repositoryLocationName: "footfall"}) {
@@ -77,9 +86,10 @@ SCHEDULES = """
 
 @dataclass(frozen=True)
 class Dagster:
-    """The running web server and daemon, and where they keep things."""
+    """The running footfall, and where it keeps things."""
 
     url: str
+    database_url: str
     project: Path
     home: Path
 
@@ -90,8 +100,8 @@ class Dagster:
         [value] = answer["data"].values()
         return value
 
-    def refresh(self) -> tuple[str, str]:
-        """Launch the job, wait for its end; returns the run's id and its status."""
+    def launch(self) -> str:
+        """Launch the job; returns the run's id."""
         selector = {
             "repositoryName": "__repository__",
             "repositoryLocationName": "footfall",
@@ -99,9 +109,31 @@ class Dagster:
         }
         launched = self.ask(LAUNCH, selector=selector)
         assert launched["__typename"] == "LaunchRunSuccess", launched
-        run_id = launched["run"]["runId"]
+        return str(launched["run"]["runId"])
+
+    def refresh(self) -> tuple[str, str]:
+        """Launch the job, wait for its end; returns the run's id and its status."""
+        run_id = self.launch()
         wait_until(lambda: self.status(run_id) in {"SUCCESS", "FAILURE", "CANCELED"}, "the run's end")
         return run_id, self.status(run_id)
+
+    def wait_held(self, run_id: str, database: psycopg.Connection) -> None:
+        """Wait until the run waits for a table that somebody has locked; `database` is not in a transaction."""
+        wait_until(lambda: self.status(run_id) == "STARTED" and count(database, WAITING) > 0, "a wait")
+
+    def kill(self, part_of_command: str) -> None:
+        """Kill the processes of this footfall that have that in their command line."""
+        found = [process for process in psutil.process_iter() if self._is_ours(process, part_of_command)]
+        assert found
+        for process in found:
+            process.kill()
+
+    def _is_ours(self, process: psutil.Process, part_of_command: str) -> bool:
+        try:
+            is_ours = process.environ().get("FOOTFALL_HOME") == str(self.home)
+            return is_ours and part_of_command in " ".join(process.cmdline())
+        except psutil.Error:
+            return False
 
     def status(self, run_id: str) -> str:
         return str(self.ask(RUN, id=run_id)["status"])
@@ -119,27 +151,84 @@ class Dagster:
         }
 
     @property
+    def warehouse(self) -> Path:
+        return self.home / "warehouse" / "warehouse.duckdb"
+
+    @property
     def published(self) -> Path:
         return self.home / "warehouse" / "analytics.duckdb"
 
 
+@pytest.fixture(scope="module")
+def dagster(server_url: str, template_database: str) -> Iterator[Dagster]:
+    with new_database(server_url, template_database) as database_url, TemporaryDirectory(prefix="footfall-") as folder:
+        project, home, port = Path(folder) / "project", Path(folder) / "home", free_port()
+        copy_tracked_files(project)
+        env = {
+            **os.environ,
+            "PYTHONPATH": str(project),
+            "FOOTFALL_HOME": str(home),
+            "DATABASE_URL": database_url,
+            "FOOTFALL_SECRET": "s" * 32,
+            "FOOTFALL_ADMIN_PORT": str(free_port()),
+            "FOOTFALL_DAGSTER_PORT": str(port),
+        }
+        with process(["footfall", "up", "--only", "warehouse"], env, project, Path(folder) / "up.log"):
+            stack = Dagster(f"http://127.0.0.1:{port}", database_url, project, home)
+            wait_until(lambda: location_is_loaded(stack), "the code location")
+            yield stack
+
+
 @pytest.fixture
-def dagster(database_url: str, tmp_path: Path) -> Iterator[Dagster]:
-    project, home = tmp_path / "project", tmp_path / "home"
-    copy_tracked_files(project)
-    with ExitStack() as running:
-        port = free_port()
-        env = {**os.environ, "PYTHONPATH": str(project), "FOOTFALL_HOME": str(home), "DATABASE_URL": database_url}
-        prepared = subprocess.run(
-            [sys.executable, "-c", PREPARE], env=env, cwd=project, check=True, capture_output=True, text=True
-        )
-        env |= json.loads(prepared.stdout)
-        web = ["dagster-webserver", "-h", "127.0.0.1", "-p", str(port), "-w", "workspace.yaml"]
-        for command in (web, ["dagster-daemon", "run", "-w", "workspace.yaml"]):
-            running.enter_context(process(command, env, project, tmp_path / f"{command[0]}.log"))
-        stack = Dagster(f"http://127.0.0.1:{port}", project, home)
-        wait_until(lambda: location_is_loaded(stack), "the code location")
-        yield stack
+def database(dagster: Dagster) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(dagster.database_url, autocommit=True) as connection:
+        yield connection
+
+
+def test_chosen_days_are_rebuilt_in_one_run(dagster: Dagster, database: psycopg.Connection) -> None:
+    database.execute("INSERT INTO activity_events (event_type) VALUES ('login'), ('login')")
+    assert dagster.refresh()[1] == "SUCCESS"
+    good = logins_published(dagster)
+    wait_until(lambda: not dagster.ask(UNFINISHED)["results"], "the end of earlier runs")
+    with duckdb.connect(str(dagster.warehouse)) as warehouse:
+        warehouse.execute(f"UPDATE marts.{BROKEN_MODEL} SET login_count = 77")
+
+    today = datetime.now(UTC).date()
+    days = [str(today - timedelta(days=before)) for before in (2, 1, 0)]
+    launched = dagster.ask(REBUILD, days=days)
+
+    assert launched["__typename"] == "LaunchBackfillSuccess", launched
+
+    def runs() -> list[str]:
+        return [run["status"] for run in dagster.ask(RUNS_OF_BACKFILL, id=launched["backfillId"])["results"]]
+
+    wait_until(lambda: runs() == ["SUCCESS"], "one run")
+    assert logins_published(dagster) == good
+
+
+def test_nothing_that_is_killed_or_canceled_blocks(dagster: Dagster, database: psycopg.Connection) -> None:
+    with locked(dagster):
+        killed = dagster.launch()
+        dagster.wait_held(killed, database)
+        next_one, canceled = dagster.launch(), dagster.launch()
+        dagster.ask(TERMINATE, id=canceled)
+        assert dagster.status(canceled) == "CANCELED"
+
+        dagster.kill("spawn_main")
+        wait_until(lambda: dagster.status(killed) == "FAILURE", "its failure")
+        dagster.wait_held(next_one, database)
+        dagster.ask(TERMINATE, id=next_one)
+    wait_until(lambda: dagster.status(next_one) == "CANCELED", "its end")
+
+    with locked(dagster):
+        orphaned = dagster.launch()
+        dagster.wait_held(orphaned, database)
+        dagster.kill("api grpc")
+        killed_at = time.monotonic()
+        wait_until(lambda: dagster.status(orphaned) == "FAILURE", "its failure")
+        assert time.monotonic() - killed_at < 100
+    wait_until(lambda: location_is_loaded(dagster), "the code location")
+    assert dagster.refresh()[1] == "SUCCESS"
 
 
 def test_refresh_publishes_and_broken_model_does_not(dagster: Dagster, database: psycopg.Connection) -> None:
@@ -148,9 +237,9 @@ def test_refresh_publishes_and_broken_model_does_not(dagster: Dagster, database:
     run_id, status = dagster.refresh()
 
     assert status == "SUCCESS", failures(dagster, run_id)
-    assert logins_published(dagster) == 2
-    assert dagster.metadata("raw", "activity_events")["dagster/row_count"] == 3
-    assert dagster.metadata("raw", "activity_events")["loaded_row_count"] == 3
+    assert logins_published(dagster) == logins(database)
+    rows = count(database, "SELECT count(*) FROM activity_events")
+    assert dagster.metadata("raw", "activity_events")["dagster/row_count"] == rows
     assert dagster.metadata(BROKEN_MODEL)["dagster/row_count"] == 1
     assert dagster.metadata("published", "analytics")["dagster/row_count"] > 0  # type: ignore[operator]
     assert dagster.checks(BROKEN_MODEL)[CHECK_OF_BROKEN_MODEL] == "SUCCEEDED"
@@ -167,8 +256,8 @@ def test_refresh_publishes_and_broken_model_does_not(dagster: Dagster, database:
     assert f"model {BROKEN_MODEL}" in message
     assert "no_such_column" in message
     assert dagster.published.read_bytes() == old
-    assert logins_published(dagster) == 2
-    assert dagster.metadata("raw", "activity_events")["dagster/row_count"] == 4
+    assert logins_published(dagster) == logins(database) - 1
+    assert dagster.metadata("raw", "activity_events")["dagster/row_count"] == rows + 1
 
     schedules = dagster.ask(SCHEDULES)["schedules"]
     running = {schedule["pipelineName"]: schedule["cronSchedule"] for schedule in schedules}
@@ -181,8 +270,6 @@ def break_model(dagster: Dagster) -> None:
     """Break it in the copy, and wait until no run is under way that still has the good one."""
     [model] = (dagster.project / "transforms").rglob(f"{BROKEN_MODEL}.sql")
     model.write_text("select no_such_column from {{ ref('stg_activity_events') }}\n")
-    reloaded = dagster.ask(RELOAD)
-    assert reloaded["locationOrLoadError"]["__typename"] == "RepositoryLocation"
     wait_until(lambda: not dagster.ask(UNFINISHED)["results"], "the end of earlier runs")
 
 
@@ -195,6 +282,23 @@ def logins_published(dagster: Dagster) -> int:
     with duckdb.connect(str(dagster.published), read_only=True) as connection:
         [(count,)] = connection.sql(f"SELECT sum(login_count)::BIGINT FROM marts.{BROKEN_MODEL}").fetchall()
     return int(count)
+
+
+@contextmanager
+def locked(dagster: Dagster) -> Iterator[None]:
+    """Keep every load waiting."""
+    with psycopg.connect(dagster.database_url) as holder:
+        holder.execute("LOCK TABLE activity_events")
+        yield
+
+
+def logins(database: psycopg.Connection) -> int:
+    return count(database, "SELECT count(*) FROM activity_events WHERE event_type = 'login'")
+
+
+def count(database: psycopg.Connection, query: LiteralString) -> int:
+    [(number,)] = database.execute(query).fetchall()
+    return int(number)
 
 
 def location_is_loaded(dagster: Dagster) -> bool:

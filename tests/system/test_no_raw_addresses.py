@@ -40,7 +40,8 @@ ARRIVED = """
         OR EXISTS (SELECT FROM rejected_records WHERE event_id = given.id)
 """
 HASHES = {
-    "events": "SELECT session_id, array_agg(DISTINCT ip_hash::text) FROM tracking_events GROUP BY 1",
+    "events": "SELECT session_id, array_agg(DISTINCT ip_hash::text) FROM tracking_events "
+    "WHERE app_name <> 'footfall.canary' GROUP BY 1",
     "documents": "SELECT document_name, array_agg(DISTINCT ip_hash::text) FROM tracking_documents GROUP BY 1",
     "visitors": "SELECT session_id, array_agg(DISTINCT ip_hash) FROM visitor_sessions GROUP BY 1",
     "agents": "SELECT 'agents', array_agg(DISTINCT ua_hash) FROM visitor_sessions",

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, Route
 
-from tests.conftest import _database
+from tests.conftest import new_database
 from tests.system.browser import USER_AGENT, Site, open_browser, open_site
 from tests.system.conftest import _footfall
 from tests.system.visitor import Stack, Visitor, running, wait_until
@@ -44,7 +44,7 @@ def stack(browser: Browser, site: Site, server_url: str, tmp_path_factory: pytes
     """`footfall up` on a database of its own, once for all tests; without a browser it is not started."""
     folder = tmp_path_factory.mktemp("up")
     with (
-        contextmanager(_database)(server_url, "template0") as url,
+        new_database(server_url, "template0") as url,
         contextmanager(_footfall)(folder, {"DATABASE_URL": url}) as footfall,
         running(footfall) as up,
     ):

@@ -25,7 +25,9 @@ sourced as (
         {{ local_date('created_at') }} as event_date,
         count(*) as event_count
     from events
-    where is_bot
+    where
+        is_bot
+        and not {{ is_canary() }}
     group by {{ local_date('created_at') }}
 
 ),

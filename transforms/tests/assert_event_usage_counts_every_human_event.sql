@@ -25,7 +25,9 @@ sourced as (
         {{ local_date('created_at') }} as event_date,
         count(*) as event_count
     from events
-    where is_bot is not true
+    where
+        is_bot is not true
+        and not {{ is_canary() }}
     group by {{ local_date('created_at') }}
 
 ),

@@ -20,6 +20,11 @@ reports as (
     select event_count
     from {{ ref('rpt_bot_traffic_daily') }}
 
+    union all
+
+    select canary_count as event_count
+    from {{ ref('int_dated_events') }}
+
 ),
 
 reported as (

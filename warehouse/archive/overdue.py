@@ -9,8 +9,6 @@ from psycopg import sql
 from warehouse.archive.detach import fetcher, open_session
 from warehouse.archive.fingerprint import day_bounds
 from warehouse.archive.retention import (
-    EVENT_TABLES,
-    EVENTS,
     Fetch,
     Partition,
     archive_after_days,
@@ -19,6 +17,8 @@ from warehouse.archive.retention import (
     today_of,
 )
 from warehouse.queries import filled_expire_query
+from warehouse.retention import GRACE
+from warehouse.tables import EVENT_TABLES
 
 RUN = "run `footfall archive expire`, which also says why a day stays, and look at the schedule `expire` in Dagster"
 SHOWN_DAYS = 3
@@ -48,7 +48,7 @@ def find_overdue(fetch: Fetch) -> list[Overdue]:
     """Find days that were due two days ago, by the partitions' names and by their rows. Raises SettingUnusable."""
     keep_days, today = archive_after_days(fetch), today_of(fetch)
     partitions = find_partitions(fetch)
-    late_days = keep_days + EVENTS.grace_days
+    late_days = keep_days + GRACE.days
     found = []
     for table_name in EVENT_TABLES:
         late = [one for one in partitions if one.table_name == table_name and is_due(one.day, today, late_days)]

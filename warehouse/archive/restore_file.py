@@ -16,6 +16,7 @@ from warehouse.archive.sealed_file import SealedFile
 from warehouse.archive.store import Archive
 from warehouse.columns import RAW_TYPES, declared_columns
 from warehouse.connection import literal, transaction
+from warehouse.durable import fsync, remove_database
 from warehouse.errors import one_line
 from warehouse.queries import restore_query
 
@@ -40,7 +41,7 @@ def restore_into_file(path: Path, archive: Archive, files: Sequence[SealedFile])
         try:
             if made_path != path:
                 made_path.parent.mkdir(parents=True, exist_ok=True)
-                _remove(made_path)
+                remove_database(made_path)
             if path.suffix == DATABASE:
                 restored = _into_tables(made_path, files, paths)
             else:
@@ -51,7 +52,7 @@ def restore_into_file(path: Path, archive: Archive, files: Sequence[SealedFile])
             raise NotRestored(f"{path} is", one_line(error)) from error
         finally:
             if made_path != path:
-                _remove(made_path)
+                remove_database(made_path)
     return restored
 
 
@@ -126,20 +127,7 @@ def _plain_items(part: SealedFile) -> str:
 
 def name_it(made_path: Path, path: Path) -> None:
     """Give a written file its name, durably; one that somebody made meanwhile is not written over."""
-    _fsync(made_path)
+    fsync(made_path)
     os.link(made_path, path)
     made_path.unlink()
-    _fsync(path.parent)
-
-
-def _remove(path: Path) -> None:
-    path.unlink(missing_ok=True)
-    path.with_name(f"{path.name}.wal").unlink(missing_ok=True)
-
-
-def _fsync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    fsync(path.parent)

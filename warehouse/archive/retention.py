@@ -1,4 +1,4 @@
-"""How long Postgres keeps a day of the event tables, as data, and which days are due. Nothing leaves here.
+"""Which days of the event tables Postgres has, and which are due by `warehouse.retention`. Nothing leaves here.
 
 Cleaning up by the age of rows is left to others: an event table's day leaves whole, as the partition that it is.
 """
@@ -11,35 +11,15 @@ from typing import Any, Literal
 
 from psycopg import sql
 
-from warehouse.errors import SettingUnusable
 from warehouse.queries import filled_expire_query
-from warehouse.retention import GRACE, LONGEST_DAYS, RULES, Setting
-from warehouse.tables import TABLES
+from warehouse.retention import kept_by_setting
+from warehouse.tables import EVENT_TABLES
 
 Fetch = Callable[[str], Iterable[Sequence[Any]]]
 State = Literal["attached", "pending", "detached"]
 
-EVENT_TABLES = [table.name for table in TABLES if table.kind == "event"]
-_WHOLE_NUMBER = re.compile("[1-9][0-9]{0,8}")
+SETTING = "archive_after_days"
 _DAY_AT_THE_END = re.compile(r"_p(\d{8})$")
-
-
-@dataclass(frozen=True, slots=True)
-class Retention:
-    """The setting that says after how many days a day leaves Postgres, and what it may be.
-
-    `grace_days` later at the latest somebody has to hear of a day that is still there.
-    """
-
-    setting: str
-    default_days: int
-    least_days: int
-    most_days: int
-    grace_days: int
-
-
-_RULE = next(rule.keep for rule in RULES if rule.name == "events" and isinstance(rule.keep, Setting))
-EVENTS = Retention(_RULE.key, _RULE.default, _RULE.least, most_days=LONGEST_DAYS, grace_days=GRACE.days)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,15 +66,10 @@ def due(partitions: Iterable[Partition], today: date, keep_days: int) -> list[Pa
     return sorted(chosen, key=lambda one: (one.state == "attached", one.day, one.table_name))
 
 
-def archive_after_days(fetch: Fetch, rule: Retention = EVENTS) -> int:
+def archive_after_days(fetch: Fetch) -> int:
     """Read the setting; the default where it is not set. Raises SettingUnusable."""
-    row = next(iter(fetch(filled_expire_query("setting", key=sql.Literal(rule.setting)))), None)
-    if row is None:
-        return rule.default_days
-    [value] = row
-    if not _WHOLE_NUMBER.fullmatch(value) or not rule.least_days <= int(value) <= rule.most_days:
-        raise SettingUnusable(rule.setting, value, f"a whole number from {rule.least_days} to {rule.most_days}")
-    return int(value)
+    [*values] = fetch(filled_expire_query("setting", key=sql.Literal(SETTING)))
+    return kept_by_setting(SETTING, *(value for (value,) in values)).days
 
 
 def today_of(fetch: Fetch) -> date:

@@ -35,9 +35,7 @@ from warehouse.columns import declared_columns
 from warehouse.connection import transaction
 from warehouse.errors import one_line
 from warehouse.queries import rewrite_query
-from warehouse.tables import TABLES
-
-EVENT_TABLES = [table.name for table in TABLES if table.kind == "event"]
+from warehouse.tables import EVENT_TABLES
 
 
 @dataclass(frozen=True, slots=True)

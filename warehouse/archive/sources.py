@@ -18,7 +18,7 @@ from warehouse.archive.store import Archive, Listed, open_archive
 from warehouse.columns import RAW_TYPES, declared_columns
 from warehouse.connection import literal, open_warehouse, transaction
 from warehouse.queries import archive_query
-from warehouse.tables import TABLES
+from warehouse.tables import EVENT_TABLES, TABLES
 
 
 def prepare_sources(warehouse_path: Path, archive_address: str | None = None) -> None:
@@ -36,6 +36,7 @@ def prepare_sources(warehouse_path: Path, archive_address: str | None = None) ->
         with transaction(warehouse):
             for table in TABLES:
                 make_source_view(warehouse, archive, table.name)
+            make_received_days_view(warehouse)
 
 
 def make_source_view(warehouse: duckdb.DuckDBPyConnection, archive: Archive, table_name: str) -> None:
@@ -47,6 +48,12 @@ def make_source_view(warehouse: duckdb.DuckDBPyConnection, archive: Archive, tab
         parts.append(archive_query("source_view_files").format(columns=items, paths=path_list(archive, files)))
     warehouse.execute("CREATE SCHEMA IF NOT EXISTS sources")
     warehouse.execute("\n".join(parts))
+
+
+def make_received_days_view(warehouse: duckdb.DuckDBPyConnection) -> None:
+    """Make the view that counts the rows of each day of receipt, in the caller's transaction."""
+    hot_days = "\nUNION ALL\n".join(archive_query("hot_day_counts").format(table=table) for table in EVENT_TABLES)
+    warehouse.execute(archive_query("received_days_view").format(hot_days=hot_days))
 
 
 def require_sealed_files(warehouse: duckdb.DuckDBPyConnection, archive: Archive) -> None:

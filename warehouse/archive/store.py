@@ -16,12 +16,12 @@ from pathlib import Path
 import duckdb
 
 from warehouse.archive.address import absolute_address, is_s3, read_s3_address
-from warehouse.tables import TABLES
+from warehouse.durable import fsync
+from warehouse.tables import EVENT_TABLES
 
 NOT_IN_PLACE_YET = ".new"
 # somebody may keep files of their own there: only what has a name of ours is touched
-EVENT_TABLES = "|".join(table.name for table in TABLES if table.kind == "event")
-PART = re.compile(rf"(?:{EVENT_TABLES})/received_date=[^/]+/part-[^/]+\.parquet")
+PART = re.compile(rf"(?:{'|'.join(EVENT_TABLES)})/received_date=[^/]+/part-[^/]+\.parquet")
 OURS = re.compile(rf"manifest\.jsonl|doctor\.probe|only-here/[^/]+\.parquet|{PART.pattern}(?:\.unnamed-[^/]+)?")
 
 
@@ -135,9 +135,9 @@ class FolderArchive(Archive):
     def put_in_place(self, name: str) -> None:
         """Swap it in; content, then name are durable."""
         path = self._path(name)
-        _fsync(self._unfinished(name))
+        fsync(self._unfinished(name))
         os.replace(self._unfinished(name), path)
-        _fsync(path.parent)
+        fsync(path.parent)
 
     @contextmanager
     def local(self, name: str) -> Iterator[Path]:
@@ -149,14 +149,14 @@ class FolderArchive(Archive):
         self._unfinished(name).unlink(missing_ok=True)
         if self._path(name).exists():
             self._path(name).unlink()
-            _fsync(self._path(name).parent)
+            fsync(self._path(name).parent)
 
     def rename(self, name: str, new_name: str) -> None:
         """Rename it within its folder or into another one."""
         _make_folder(self._path(new_name).parent)
         self._path(name).rename(self._path(new_name))
-        _fsync(self._path(new_name).parent)
-        _fsync(self._path(name).parent)
+        fsync(self._path(new_name).parent)
+        fsync(self._path(name).parent)
 
     def remove_unfinished(self) -> None:
         """Remove what a seal that was killed left half-written."""
@@ -208,12 +208,4 @@ def _make_folder(folder: Path) -> None:
     if not folder.is_dir():
         _make_folder(folder.parent)
         folder.mkdir(exist_ok=True)
-        _fsync(folder.parent)
-
-
-def _fsync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        fsync(folder.parent)

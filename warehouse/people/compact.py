@@ -10,6 +10,7 @@ from pathlib import Path
 import duckdb
 
 from warehouse.connection import literal, open_warehouse
+from warehouse.durable import fsync, remove_database, write_ahead_log
 from warehouse.errors import WarehouseUnusable, one_line
 from warehouse.people.errors import NotCompacted
 from warehouse.people.search import count_rows
@@ -23,7 +24,7 @@ def compact(warehouse_path: Path) -> int:
     """
     made_path = warehouse_path.with_name(f"{warehouse_path.name}.new")
     try:
-        _remove(made_path)
+        remove_database(made_path)
         with open_warehouse(warehouse_path) as warehouse:
             warehouse.execute(people_query("attach_copy").format(path=literal(str(made_path))))
             [(database,)] = warehouse.execute(people_query("attached_name")).fetchall()
@@ -38,31 +39,14 @@ def compact(warehouse_path: Path) -> int:
     except (duckdb.Error, OSError, WarehouseUnusable) as error:
         raise NotCompacted(warehouse_path, one_line(error)) from error
     finally:
-        _remove(made_path)
+        remove_database(made_path)
     return warehouse_path.stat().st_size
 
 
 def _swap_in(made_path: Path, warehouse_path: Path) -> None:
-    if _wal(warehouse_path).exists() or _wal(made_path).exists():
+    if write_ahead_log(warehouse_path).exists() or write_ahead_log(made_path).exists():
         raise NotCompacted(warehouse_path, "its write-ahead log was not folded in")
     made_path.chmod(warehouse_path.stat().st_mode & 0o777)
-    _fsync(made_path)
+    fsync(made_path)
     os.replace(made_path, warehouse_path)
-    _fsync(warehouse_path.parent)
-
-
-def _fsync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _wal(path: Path) -> Path:
-    return path.with_name(f"{path.name}.wal")
-
-
-def _remove(path: Path) -> None:
-    path.unlink(missing_ok=True)
-    _wal(path).unlink(missing_ok=True)
+    fsync(warehouse_path.parent)

@@ -92,7 +92,7 @@ def remove(
         erasure = begin(connection, subject, person, reason, actor)
         if leftover_count:
             note(connection, erasure, LEFTOVERS, {"files removed, which were not read": leftover_count})
-        postgres.remove(connection, erasure)
+        postgres.remove(connection, erasure, raw.count_late(warehouse, person))
         raw.remove(warehouse, connection, erasure)
         files.rewrite_sealed(warehouse, archive, erasure)
         files.rewrite_others(warehouse, archive, connection, erasure)

@@ -52,6 +52,7 @@ HOLDINGS = (
     Holding("event_ids", "keep", why="ids of events, of nobody: they keep a retry, or an import, from coming in again"),
     Holding("erasures", "keep", why="says that an erasure was done and not whose; who it was goes when it is finished"),
     Holding("forgotten_visitors", "keep", why="numbers of visitors by day, nobody's id"),
+    Holding("intake_counts", "keep", why="numbers of records by the hour, nobody's id"),
     Holding("organizations", "keep", why="customers, not persons"),
     Holding("subscriptions", "keep", why="of organizations, not of persons"),
     Holding("admin_settings", "keep", why="settings"),

@@ -3,12 +3,15 @@
 Deletes in event tables go through all partitions, and through those that are leaving and not dropped yet.
 """
 
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date
 from uuid import UUID
 
 import psycopg
 from psycopg import sql
 
+from warehouse.archive.retention import partition_day
 from warehouse.connection import literal
 from warehouse.people.erasures import CHANGED, Erasure, asked_to, note
 from warehouse.people.holdings import BY_TABLE, HOLDINGS
@@ -24,6 +27,9 @@ from warehouse.people.matching import (
 from warehouse.people.subject import Person, Subject
 from warehouse.queries import filled_postgres_query, people_query
 from warehouse.standing import PARTITIONED
+
+DayCounts = Mapping[tuple[str, date], int]
+"""Event table and day (UTC, of receipt) to a number of rows."""
 
 STORE = "Postgres"
 # nobody who writes waits for longer behind an erasure that waits for a lock
@@ -79,9 +85,11 @@ def count_nobodys(connection: psycopg.Connection, person: Person) -> int:
     return sum(row[0] for query in queries for row in connection.execute(query.encode()))
 
 
-def remove(connection: psycopg.Connection, erasure: Erasure) -> None:
+def remove(connection: psycopg.Connection, erasure: Erasure, sealed_days: DayCounts) -> None:
     """Delete or give a pseudonym to all rows of the person in one transaction; note how many, and of which tables.
 
+    Rows that no sealed file has are counted in `intake_counts`; of the others the archive's manifest tells how many
+    there were. `sealed_days` are the days that have files, with the number of the person's rows that came later.
     Raises PostgresQueryFailed; then nothing has changed.
     """
     with asked_to("remove a person's rows"):
@@ -90,6 +98,7 @@ def remove(connection: psycopg.Connection, erasure: Erasure) -> None:
                 with connection.transaction():
                     connection.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'".encode())
                     counts = _remove(connection, erasure)
+                    _count_erased(connection, counts.of_partitions, sealed_days)
                     note(connection, erasure, STORE, counts.by_table)
                     note(connection, erasure, CHANGED, dict.fromkeys(counts.changed, 1))
                 return
@@ -125,6 +134,8 @@ class _Counts:
     def __init__(self) -> None:
         self.by_table: dict[str, int] = {}
         self.changed: set[str] = set()
+        # event table and partition
+        self.of_partitions: Counter[tuple[str, str]] = Counter()
 
     def add(self, table: str, count: int, changed: Iterable[str] = ()) -> None:
         if count:
@@ -160,6 +171,17 @@ def _delete(connection: psycopg.Connection, name: str, table: str, condition: st
         query = people_query("postgres_delete").format(table=table, condition=condition)
         for partition, count in connection.execute(query.encode()):
             counts.add(name, count, [partition])
+            counts.of_partitions[name, partition] += count
+
+
+def _count_erased(
+    connection: psycopg.Connection, counts: Mapping[tuple[str, str], int], sealed_days: DayCounts
+) -> None:
+    for (table, partition), count in sorted(counts.items()):
+        day = partition_day(partition)
+        unsealed = sealed_days.get((table, day), count) if day else 0
+        if unsealed:
+            connection.execute(people_query("postgres_count_erased").encode(), [day, table, unsealed])
 
 
 def _rename_in_ledger(connection: psycopg.Connection, erasure: Erasure, user_id: int, counts: _Counts) -> None:

@@ -8,14 +8,15 @@ from collections.abc import Iterable, Iterator
 import duckdb
 import psycopg
 
+from warehouse.archive.manifest import known_files
 from warehouse.connection import literal, transaction
 from warehouse.people.erasures import Erasure, note_before, note_behind
 from warehouse.people.holdings import BY_TABLE
 from warehouse.people.matching import NOBODY, NOBODYS, holding_condition, nobodys_in_sessions
-from warehouse.people.postgres import BALANCES
+from warehouse.people.postgres import BALANCES, DayCounts
 from warehouse.people.subject import Person
 from warehouse.queries import people_query
-from warehouse.tables import TABLES
+from warehouse.tables import EVENT_TABLES, TABLES
 from warehouse.touched import touch_table
 
 STORE = "warehouse.duckdb"
@@ -44,6 +45,16 @@ def session_addresses(warehouse: duckdb.DuckDBPyConnection, sessions: Iterable[s
 def count_nobodys(warehouse: duckdb.DuckDBPyConnection, person: Person, schema: str = "sources") -> int:
     """Count the rows without a user id in sessions of the person; of `sources`, sealed ones too."""
     return _count(warehouse, f"{schema}.tracking_events", nobodys_in_sessions(person, "duckdb"))
+
+
+def count_late(warehouse: duckdb.DuckDBPyConnection, person: Person) -> DayCounts:
+    """Count, for each day of an event table that has sealed files, the person's rows that came after it was sealed."""
+    counts = {(file.table_name, file.day): 0 for file in known_files(warehouse)}
+    for table, found in raw_conditions(person):
+        if table in EVENT_TABLES:
+            days = people_query("count_by_day").format(table=table, condition=found)
+            counts |= {(table, day): n for day, n in warehouse.execute(days).fetchall() if (table, day) in counts}
+    return counts
 
 
 def remove(warehouse: duckdb.DuckDBPyConnection, connection: psycopg.Connection, erasure: Erasure) -> None:

@@ -94,6 +94,43 @@ WHERE received_at >= TIMESTAMPTZ '{first}' AND received_at < TIMESTAMPTZ '{end}'
 CREATE OR REPLACE VIEW sources.{table} AS
 SELECT {columns} FROM raw.{table}
 
+-- received_days_view --
+-- How many rows are there of each day of receipt (UTC), and how many left its sealed files? No sealed file is opened: a line
+-- of the manifest tells its rows, and one that replaces another takes those of the other back.
+CREATE OR REPLACE VIEW sources.received_days AS
+WITH lines AS (
+    SELECT
+        manifest_line ->> 'table_name' AS table_name,
+        (manifest_line ->> 'received_date')::DATE AS received_date,
+        (manifest_line ->> 'row_count')::BIGINT AS row_count,
+        manifest_line ->> 'hash' AS hash,
+        manifest_line ->> 'replaces' AS replaces
+    FROM meta.sealed_files
+),
+
+counts AS (
+    SELECT
+        new.table_name,
+        new.received_date,
+        new.row_count - coalesce(old.row_count, 0) AS row_count,
+        coalesce(old.row_count - new.row_count, 0) AS removed_row_count
+    FROM lines AS new
+    LEFT JOIN lines AS old ON new.replaces = old.hash
+    UNION ALL
+    {hot_days}
+)
+
+SELECT
+    table_name,
+    received_date,
+    sum(row_count)::BIGINT AS row_count,
+    sum(removed_row_count)::BIGINT AS removed_row_count
+FROM counts
+GROUP BY table_name, received_date
+
+-- hot_day_counts --
+SELECT '{table}', (received_at AT TIME ZONE 'UTC')::DATE, count(*), 0 FROM raw.{table} GROUP BY ALL
+
 -- source_view_files --
 UNION ALL
 SELECT {columns} FROM read_parquet({paths})

@@ -75,34 +75,36 @@ ORDER BY 1
 -- Which build are the marts of, and did all its checks pass?
 SELECT build_id, passed_at IS NOT NULL FROM meta.builds
 
--- marts --
--- What is there to publish? Views too: a reader shall not miss a mart for how it was made. But no mart of before.
+-- to_publish --
+-- What is there to publish? Views too: a reader shall not miss a mart for how it was made. But no mart of before; and
+-- of `meta`, where the warehouse keeps things of its own, only what models make.
 WITH made AS (
-    SELECT table_name, comment FROM duckdb_tables()
-    WHERE database_name = current_database() AND schema_name = 'marts'
+    SELECT schema_name, table_name, comment FROM duckdb_tables() WHERE database_name = current_database()
     UNION ALL
-    SELECT view_name, comment FROM duckdb_views()
-    WHERE database_name = current_database() AND schema_name = 'marts' AND NOT internal
+    SELECT schema_name, view_name, comment FROM duckdb_views()
+    WHERE database_name = current_database() AND NOT internal
 )
 SELECT made.* FROM made LEFT JOIN meta.builds ON true
-WHERE builds.models IS NULL OR 'marts.' || table_name IN builds.models
-ORDER BY 1
+WHERE
+    (schema_name = 'marts' AND (builds.models IS NULL OR 'marts.' || table_name IN builds.models))
+    OR (schema_name = 'meta' AND 'meta.' || table_name IN builds.models)
+ORDER BY 1, 2
 
--- mart_columns --
--- What does a column of a mart promise, beside its name and type? Those a copied SELECT keeps by itself.
+-- published_columns --
+-- What does a column promise, beside its name and type? Those a copied SELECT keeps by itself.
 SELECT column_name, NOT is_nullable, comment FROM duckdb_columns()
-WHERE database_name = current_database() AND schema_name = 'marts' AND table_name = ?
+WHERE database_name = current_database() AND schema_name = ? AND table_name = ?
 ORDER BY column_index
 
 -- attach_published --
 -- The oldest format that every duckdb we allow can read, so that an analyst's older client opens the file.
 ATTACH {path} AS published (STORAGE_VERSION 'v1.5.0')
 
--- publish_mart --
-CREATE TABLE published.marts.{table} AS SELECT * FROM marts.{table}
+-- publish_table --
+CREATE TABLE published.{table} AS SELECT * FROM {table}
 
 -- forbid_null --
-ALTER TABLE published.marts.{table} ALTER COLUMN {column} SET NOT NULL
+ALTER TABLE published.{table} ALTER COLUMN {column} SET NOT NULL
 
 -- publish_refresh --
 -- After publish_refresh_tables and its rows.

@@ -64,6 +64,17 @@ GROUP BY session_id
 WITH gone AS (DELETE FROM public.{table} WHERE {condition} RETURNING tableoid)
 SELECT tableoid::regclass::text, count(*) FROM gone GROUP BY 1
 
+-- count_by_day --
+-- How many hot rows are there of each day of receipt (UTC)?
+SELECT (received_at AT TIME ZONE 'UTC')::DATE AS day, count(*) FROM raw.{table} WHERE {condition} GROUP BY day
+
+-- postgres_count_erased --
+-- Count rows that are gone before their day was sealed, in a row of their own: the drainer shall not wait for it.
+INSERT INTO intake_counts (received_hour, table_name, node_name, erased_count)
+VALUES (%s::timestamp AT TIME ZONE 'UTC', %s, 'erasure', %s)
+ON CONFLICT (received_hour, table_name, node_name) DO UPDATE
+SET erased_count = intake_counts.erased_count + excluded.erased_count, updated_at = now()
+
 -- postgres_unlink --
 -- Whoever else links to the account does so no longer.
 UPDATE users SET account_id = NULL WHERE account_id = '{account_id}'::uuid

@@ -147,7 +147,7 @@ SELECT setting_value FROM admin_settings WHERE setting_key = %s
 
 -- live_session_cutoff --
 -- When must a live session have been heard of last, to count as live?
-SELECT now() - make_interval(mins => %s)
+SELECT now() - %s
 
 -- make_event_partitions --
 -- Make the daily partitions that are missing, up to so many days ahead.

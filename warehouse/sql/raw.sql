@@ -106,6 +106,23 @@ CREATE TABLE IF NOT EXISTS raw.forgotten_visitors (
     xid UBIGINT
 );
 
+CREATE TABLE IF NOT EXISTS raw.intake_counts (
+    id BIGINT,
+    received_hour TIMESTAMPTZ,
+    table_name VARCHAR,
+    node_name VARCHAR,
+    accepted_count BIGINT,
+    stored_count BIGINT,
+    duplicate_count BIGINT,
+    rejected_count BIGINT,
+    dropped_count BIGINT,
+    erased_count BIGINT,
+    human_count BIGINT,
+    last_human_at TIMESTAMPTZ,
+    updated_at TIMESTAMPTZ,
+    xid UBIGINT
+);
+
 CREATE TABLE IF NOT EXISTS raw.organizations (
     id UUID,
     name VARCHAR,
@@ -185,6 +202,17 @@ CREATE TABLE IF NOT EXISTS meta.load_cursors (
     system_identifier VARCHAR,
     database_oid UBIGINT,
     loaded_at TIMESTAMPTZ
+);
+
+-- in which run which load brought rows: written in the transaction that moves the cursor from previous_snapshot to snapshot.
+-- Without a previous one it took everything anew. Of loads of an older footfall there is none
+CREATE TABLE IF NOT EXISTS meta.loads (
+    table_name VARCHAR,
+    run_id VARCHAR,
+    loaded_at TIMESTAMPTZ,
+    loaded_row_count BIGINT,
+    previous_snapshot VARCHAR,
+    snapshot VARCHAR
 );
 
 -- in which incarnation of server and table each table was last found, or made, equal to Postgres. Of a file that an older

@@ -15,6 +15,17 @@ WHERE xid >= {first} AND (xid >= $xmax OR list_contains($late::UBIGINT[], xid))
 EXCEPT
 FROM meta.touched
 
+-- touch_days --
+-- The first and the last quarter hour of a day (UTC) lie in all days of any other time zone that share an hour with it.
+INSERT INTO meta.touched
+SELECT table_name, ends_of_day.quarter_hour AT TIME ZONE 'UTC'
+FROM
+    unnest(?::VARCHAR[]) AS tables (table_name),
+    generate_series(?::TIMESTAMP, ?::TIMESTAMP, INTERVAL '1 day') AS days (midnight),
+    unnest([midnight, midnight + INTERVAL '23 hours 45 minutes']) AS ends_of_day (quarter_hour)
+EXCEPT
+FROM meta.touched
+
 -- touched_tables --
 SELECT DISTINCT table_name FROM meta.touched ORDER BY table_name
 

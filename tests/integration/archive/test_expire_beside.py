@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 from footfall.doctor import health
 from footfall.settings import load_settings
 from ingest_app.database import make_engine
+from ingest_app.intake import Intake
 from ingest_app.kinds import KINDS
 from pipelines.assets import archive
 from pipelines.settings import Settings
@@ -60,7 +61,7 @@ def longest_insert_seconds(home: Home, engine: Engine, busy: threading.Thread) -
             started = time.perf_counter()
             connection.execute(AN_EVENT)
             with engine.begin() as draining:
-                assert KINDS["events"].write(draining, a_part(an_event()).rows) == 1
+                assert KINDS["events"].write(Intake(draining), a_part(an_event()).rows) == 1
             longest = max(longest, time.perf_counter() - started)
             inserted += 2
     return longest, inserted
@@ -188,6 +189,9 @@ def test_expire_asset_tells_what_left_and_what_stays(aged_home: Home) -> None:
         [check] = result.get_asset_check_evaluations()
         assert check.passed is is_well
     assert f"tracking_events still has {OLDER}, {OLD}" not in str(check.description)
+    nothing_more = materialize(aged_home)
+    assert nothing_more.success
+    assert nothing_more.asset_materializations_for_node("expired_days")[0].metadata["expired_row_count"].value == 0
 
 
 def test_day_that_stays_fails_the_run(aged_home: Home) -> None:

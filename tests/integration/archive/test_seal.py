@@ -187,6 +187,8 @@ def test_other_manifest_than_the_warehouse_knows_stops(home: Home) -> None:
 def test_sealing_asset_tells_what_it_sealed(home: Home) -> None:
     settings = Settings(footfall_home=home.folder, database_url=home.database_url)
     with dg.DagsterInstance.ephemeral() as instance:
-        result = dg.materialize([sealed_days], instance=instance, resources={"settings": settings})
-    metadata = result.asset_materializations_for_node("sealed_days")[0].metadata
-    assert (metadata["sealed_row_count"].value, metadata["sealed_day_count"].value) == (32, 2)
+        # most days there is nothing more to seal by the second time
+        for sealed in ((32, 2), (0, 0)):
+            result = dg.materialize([sealed_days], instance=instance, resources={"settings": settings})
+            metadata = result.asset_materializations_for_node("sealed_days")[0].metadata
+            assert (metadata["sealed_row_count"].value, metadata["sealed_day_count"].value) == sealed

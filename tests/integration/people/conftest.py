@@ -1,37 +1,25 @@
 """A home with two persons in every store: settled once, and copied, its Postgres too, for each test that changes it."""
 
 import shutil
-import uuid
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
-import psycopg
 import pytest
 from sqlalchemy import make_url
 
 from footfall.settings import Settings
+from tests.conftest import new_database
 from tests.integration.archive.sealing import Home
 from tests.integration.people.persons import Place, settle
 
 Copy = Callable[[Path], Place]
 
 
-@contextmanager
-def _database(server_url: str, template: str) -> Iterator[str]:
-    name = f"test_{uuid.uuid4().hex[:12]}"
-    with psycopg.connect(server_url, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
-        try:
-            yield make_url(server_url).set(database=name).render_as_string(hide_password=False)
-        finally:
-            connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-
-
 @pytest.fixture(scope="package")
 def settled(server_url: str, template_database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """For copying; no test may change it."""
-    with _database(server_url, template_database) as url:
+    with new_database(server_url, template_database) as url:
         place = Place(Home(tmp_path_factory.mktemp("settled") / "home", url))
         settle(place)
         yield place
@@ -45,7 +33,7 @@ def copy(settled: Place, server_url: str) -> Iterator[Copy]:
         def copied(folder: Path) -> Place:
             shutil.copytree(settled.home.folder, folder)
             template = str(make_url(settled.home.database_url).database)
-            return Place(Home(folder, made.enter_context(_database(server_url, template))))
+            return Place(Home(folder, made.enter_context(new_database(server_url, template))))
 
         yield copied
 
@@ -58,7 +46,7 @@ def place(copy: Copy, tmp_path: Path) -> Place:
 @pytest.fixture(scope="module")
 def own_place(server_url: str, template_database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """One that is loaded from its own Postgres, for the tests of one module."""
-    with _database(server_url, template_database) as url:
+    with new_database(server_url, template_database) as url:
         place = Place(Home(tmp_path_factory.mktemp("own") / "home", url))
         settle(place)
         yield place

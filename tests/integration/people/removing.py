@@ -12,10 +12,11 @@ from warehouse.people.erase import find_person, opened, remove
 from warehouse.people.erasures import Erasure, alone
 from warehouse.people.search import Found, search
 from warehouse.people.subject import Subject
+from warehouse.tables import TABLES
 from warehouse.writer import writer_lock
 
 State = dict[str, list[Any]]
-UNLIKE = ("alembic_version", "erasures", "spool_cursors")
+UNLIKE = ("alembic_version", "erasures", "intake_counts", "spool_cursors")
 
 
 def remove_person(home: Home, subject: Subject = SUBJECT) -> Erasure:
@@ -43,10 +44,9 @@ def state_of(home: Home, pseudonym: int | None = None) -> State:
     prepare_sources(home.warehouse_path)
     with duckdb.connect(str(home.warehouse_path)) as warehouse:
         warehouse.execute("SET TimeZone = 'UTC'")
-        views = warehouse.execute("SELECT view_name FROM duckdb_views() WHERE schema_name = 'sources'").fetchall()
-        for (view,) in views:
-            rows = warehouse.execute(f"SELECT * EXCLUDE (xid) FROM sources.{view}").fetchall()
-            found[f"sources.{view}"] = [str(row) for row in rows]
+        for name in [table.name for table in TABLES if table.name not in UNLIKE]:
+            rows = warehouse.execute(f"SELECT * EXCLUDE (xid) FROM sources.{name}").fetchall()
+            found[f"sources.{name}"] = [str(row) for row in rows]
     return {table: sorted(row.replace(str(pseudonym), "a pseudonym") for row in rows) for table, rows in found.items()}
 
 

@@ -1,6 +1,7 @@
 """One person of two is erased from a home that has both in every store; tests of one module look at what is left."""
 
 import json
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,9 +13,10 @@ from footfall.doctor import _erasures
 from footfall.erasing import Outcome, empty_spools, erase, find_in_spools, look
 from ingest_app.database import make_engine
 from tests.integration.people.conftest import settings_of
-from tests.integration.people.persons import GONE, GONE_ACCOUNT, STAYING_ACCOUNT, STAYS, SUBJECT, Place
+from tests.integration.people.persons import EVENT_TABLES, GONE, GONE_ACCOUNT, STAYING_ACCOUNT, STAYS, SUBJECT, Place
 from tests.integration.people.removing import State, state_of
 from tests.integration.spools import a_part, a_spool, an_event
+from warehouse.archive.manifest import known_files
 from warehouse.archive.store import open_archive
 from warehouse.archive.verify import verify_files
 from warehouse.errors import ErasureUnfinished
@@ -64,6 +66,26 @@ def test_no_store_names_the_person(own_place: Place, erased: Outcome) -> None:
     files = [own_place.home.warehouse_path, *own_place.archive.rglob("*.parquet*"), *own_place.spool.glob("*.spool*")]
     assert len(files) > 6
     assert [path for path in files if f"name-{GONE}".encode() in path.read_bytes()] == []
+
+
+def test_rows_of_open_days_are_counted_as_erased(own_place: Place, before: State, erased: Outcome) -> None:
+    after = state_of(own_place.home)
+    with duckdb.connect(str(own_place.home.warehouse_path), read_only=True) as warehouse:
+        sealed_days = {(file.table_name, file.received_date) for file in known_files(warehouse)}
+    gone = Counter(
+        (table, json.loads(row)["received_at"][:10])
+        for table in EVENT_TABLES
+        for row in (Counter(before[table]) - Counter(after[table])).elements()
+    )
+    assert sealed_days & gone.keys()
+    with psycopg.connect(own_place.home.database_url) as database:
+        query = """
+            SELECT table_name, (received_hour AT TIME ZONE 'UTC')::date::text, erased_count
+            FROM intake_counts WHERE erased_count > 0
+        """
+        found = {(table, day): count for table, day, count in database.execute(query)}
+    assert found == {key: count for key, count in gone.items() if key not in sealed_days}
+    assert found
 
 
 def test_ledger_keeps_its_sums_under_a_pseudonym(own_place: Place, before: State, erased: Outcome) -> None:

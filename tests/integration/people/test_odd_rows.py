@@ -11,8 +11,10 @@ import pytest
 
 from footfall.erasing import Outcome, erase, look
 from footfall.exporting import export
+from tests.integration.archive.sealing import DAY
 from tests.integration.people.conftest import Copy, settings_of
 from tests.integration.people.persons import GONE, STAYING_ACCOUNT, SUBJECT, Place
+from tests.integration.people.removing import remove_person
 from warehouse.people.matching import NOBODYS
 from warehouse.people.search import Found
 from warehouse.people.subject import Subject
@@ -34,6 +36,11 @@ ODD = f"""
     INSERT INTO rejected_records (kind, reason, body) VALUES ('users', 'a trigger', '{json.dumps(RECORD)}');
     CREATE TABLE notes AS SELECT '{GONE}'::text AS user_id;
     ANALYZE tracking_events
+"""
+# of a day that is sealed already
+LATE = f"""
+    INSERT INTO tracking_events (user_id, user_type, app_name, event_type, event_name, received_at)
+        VALUES ({GONE}, 'student', 'DViz', 'button', 'open', '{DAY} 05:00Z')
 """
 
 
@@ -120,3 +127,14 @@ def test_record_that_links_to_the_account_stays(odd: Place, erased: Outcome, tmp
     both = [{file["path"] for file in one.certificate["rewritten"]} for one in (again, erased)]
     assert all(both)
     assert both[0].isdisjoint(both[1])
+
+
+def test_late_rows_of_sealed_days_are_counted_as_erased(copy: Copy, tmp_path: Path) -> None:
+    home = copy(tmp_path / "home").home
+    with psycopg.connect(home.database_url, autocommit=True) as database:
+        database.execute(LATE.encode())
+        # in full, for a copied database is another one
+        home.load(full=True)
+        remove_person(home)
+        [(count,)] = database.execute(f"SELECT erased_count FROM intake_counts WHERE received_hour = '{DAY}Z'".encode())
+    assert count == 1

@@ -119,7 +119,7 @@ def test_rule_that_cannot_be_obeyed_fails_the_run_after_the_others(
     data = failure.step_failure_data.user_failure_data
     assert data
     assert data.description == (
-        "visitor_sessions: the setting forget_visitors_after_days is '1', not a whole number from 30: "
+        "visitor_sessions: the setting forget_visitors_after_days is '1', not a whole number from 30 to 36500: "
         "mend it in Postgres's table admin_settings"
     )
 

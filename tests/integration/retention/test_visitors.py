@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from ingest_app.database import make_engine
+from ingest_app.intake import Intake
 from ingest_app.store import see_visitors
 from tests.integration.retention.growing import DAY, grow, visitors
 from warehouse.housekeeping import keep_house
@@ -112,7 +113,7 @@ def test_visitor_who_comes_again_counts_as_new(
     engine = make_engine(database_url)
     for times in (1, 2, 3):
         with engine.begin() as connection:
-            see_visitors(connection, rows)
+            see_visitors(Intake(connection), rows)
         keep(database_url, tmp_path)
         load(database_url, warehouse_path)
         assert raw_counts(warehouse_path) == (0, times)

@@ -28,6 +28,7 @@ final as (
         created_at_adjusted as is_created_at_adjusted,
         is_bot
     from source
+    where not {{ is_canary() }}
 
 )
 
