@@ -55,5 +55,6 @@ format: install ## mend what `check` would complain of, where a machine can
 LOCK := $(BIN)/uv pip compile --quiet --universal --upgrade --generate-hashes --no-header --no-annotate --python-version 3.11
 lock: ## take the newest versions that pyproject.toml allows
 	$(LOCK) pyproject.toml -o requirements.txt
-	$(LOCK) pyproject.toml --group dev -c requirements.txt -o requirements-dev.txt
+	$(LOCK) pyproject.toml --extra spark -c requirements.txt -o requirements-spark.txt
+	$(LOCK) pyproject.toml --extra spark --group dev -c requirements-spark.txt -o requirements-dev.txt
 	sed -n 's/^ *"\(duckdb>=.*\)",$$/\1/p' pyproject.toml | $(LOCK) --resolution lowest - -o requirements-oldest.txt
