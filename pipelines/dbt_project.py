@@ -13,8 +13,9 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import duckdb
@@ -38,6 +39,8 @@ QUIET = ("--log-level", "none", "--log-level-file", "none", "--no-send-anonymous
 AS_OF = "macro.footfall.as_of"
 FailedRow = Mapping[str, str]
 LINEAGE = "lineage.json"
+# the target of `transforms/profiles.yml` for which nothing else is installed
+DUCKDB = "duckdb"
 # longer than any run lasts
 KEEP_UNUSED_SECONDS = 24 * 60 * 60
 
@@ -45,6 +48,8 @@ KEEP_UNUSED_SECONDS = 24 * 60 * 60
 @dataclass(frozen=True)
 class NodeResult:
     """What became of one model or test. `failure_count`: rows that a test found, else None.
+
+    `row_count`: rows of a table, where it is not in the warehouse for all to count.
 
     `compiled_sql` finds these rows; the first of them, by column and as text, are put into `failed_rows` by who may
     open the warehouse (`pipelines.failed_rows`).
@@ -59,6 +64,7 @@ class NodeResult:
     failure_count: int | None
     duration_seconds: float
     compiled_sql: str = ""
+    row_count: int | None = None
     failed_rows: Sequence[FailedRow] = ()
 
     @property
@@ -86,12 +92,13 @@ class ParsedProject:
 
     folder: Path
     transforms: Path
+    target: str
 
     @property
     def fingerprint(self) -> str:
         """The hash of the project's files, of dbt's version and of DuckDB's: the parsed project is kept under it.
 
-        DuckDB's, for its rules of time zones say on which day an event was.
+        DuckDB's, for its rules of time zones say on which day an event was. Of another target than DuckDB it has the name.
         """
         return self.folder.name
 
@@ -119,34 +126,40 @@ class ParsedProject:
         return manifest
 
 
-def parse(dbt_folder: Path, transforms: Path = TRANSFORMS) -> ParsedProject:
-    """Return the parsed project, parsing only where its files or dbt changed since the last time.
+def parse(dbt_folder: Path, transforms: Path = TRANSFORMS, target: str = DUCKDB) -> ParsedProject:
+    """Return the project as parsed for a target of its profile; it parses only where its files or dbt changed.
 
     Several processes may ask at once (web server, daemon, runs): one parses, the others wait. The result is kept
     under the hash of the files, so that a run never sees half of it. Raises ModelsUnreadable.
     """
-    folder = dbt_folder / "parsed" / _fingerprint(transforms)
+    name = _fingerprint(transforms) if target == DUCKDB else f"{_fingerprint(transforms)}-{target}"
+    project = ParsedProject(dbt_folder / "parsed" / name, transforms, target)
     with _alone(dbt_folder / "parsed.lock"):
         # an older footfall kept less
-        if not (folder / LINEAGE).is_file():
-            _parse_into(folder, dbt_folder, transforms)
-        os.utime(folder)  # in use: `_parse_into` removes what was not for long
-    return ParsedProject(folder, transforms)
+        if not (project.folder / LINEAGE).is_file():
+            _parse_into(project, dbt_folder)
+        os.utime(project.folder)  # in use: `_parse_into` removes what was not for long
+    return project
 
 
-def build(project: ParsedProject, dbt_folder: Path, touched: Sequence[str] | None = None) -> list[NodeResult]:
+def build(
+    project: ParsedProject,
+    dbt_folder: Path,
+    touched: Sequence[str] | None = None,
+    variables: Mapping[str, str] = MappingProxyType({}),
+) -> list[NodeResult]:
     """Build models and run their data tests, in order; what depends on a failed one is skipped.
 
-    All of them from the start, or what comes of the `touched` tables and what the time of day changes. The caller holds
-    the writer's lock of the warehouse. Unit tests are for those who change models, not for each refresh. Returns one
+    All of them from the start, or what comes of the `touched` tables and what the time of day changes. `variables` are
+    dbt's, beside those of the project. The caller holds the writer's lock of the warehouse. Unit tests are for those who change models, not for each refresh. Returns one
     result a node that was to be done, failed ones included. Raises BuildFailed where dbt could not start at all.
     """
     manifest = project.for_dbt()
     which = ["--full-refresh"] if touched is None else ["--select", *_fed_by(touched), *_of_now(manifest)]
     if which == ["--select"]:
         return []
-    arguments = ["build", "--exclude-resource-type", "unit_test", *which]
-    outcome = _invoke(arguments, dbt_folder, dbt_folder / "target", project.transforms, manifest)
+    arguments = ["build", "--exclude-resource-type", "unit_test", *which, "--vars", json.dumps(dict(variables))]
+    outcome = _invoke(arguments, dbt_folder, dbt_folder / "target", project, manifest)
     if not isinstance(outcome.result, RunExecutionResult):
         raise BuildFailed(without_heading(str(outcome.exception)))
     return [
@@ -180,7 +193,7 @@ def build_empty(project: ParsedProject, dbt_folder: Path) -> None:
 
     Raises BuildFailed.
     """
-    _require(_invoke(["run"], dbt_folder, dbt_folder / "target", project.transforms, project.for_dbt()))
+    _require(_invoke(["run"], dbt_folder, dbt_folder / "target", project, project.for_dbt()))
 
 
 def make_site(project: ParsedProject, dbt_folder: Path) -> Path:
@@ -190,7 +203,7 @@ def make_site(project: ParsedProject, dbt_folder: Path) -> Path:
     """
     # building left the compiled SQL where this looks for it: no need to compile again
     arguments = ["docs", "generate", "--static", "--no-compile"]
-    _require(_invoke(arguments, dbt_folder, dbt_folder / "target", project.transforms, project.for_dbt()))
+    _require(_invoke(arguments, dbt_folder, dbt_folder / "target", project, project.for_dbt()))
     return dbt_folder / "target" / "static_index.html"
 
 
@@ -216,14 +229,16 @@ def _sources(transforms: Path) -> Iterator[Path]:
             yield path
 
 
-def _parse_into(folder: Path, dbt_folder: Path, transforms: Path) -> None:
-    scratch = folder.with_name(".parsing")
+def _parse_into(project: ParsedProject, dbt_folder: Path) -> None:
+    folder, parsed = project.folder, replace(project, folder=project.folder.with_name(".parsing"))
+    scratch = parsed.folder
     shutil.rmtree(scratch, ignore_errors=True)
-    outcome = _invoke(["parse"], dbt_folder, scratch, transforms)
+    outcome = _invoke(["parse"], dbt_folder, scratch, project)
     if not outcome.success:
-        raise ModelsUnreadable(transforms, without_heading(str(outcome.exception)))
-    parsed = ParsedProject(scratch, transforms)
-    (scratch / LINEAGE).write_text(json.dumps(column_lineage(parsed.manifest(), _compile(parsed, dbt_folder))))
+        raise ModelsUnreadable(project.transforms, without_heading(str(outcome.exception)))
+    # columns come from where they come from, whoever computes them
+    lineage = column_lineage(parsed.manifest(), _compile(parsed, dbt_folder)) if project.target == DUCKDB else {}
+    (scratch / LINEAGE).write_text(json.dumps(lineage))
     shutil.rmtree(folder, ignore_errors=True)
     scratch.rename(folder)
     for other in folder.parent.iterdir():
@@ -243,7 +258,7 @@ def _compile(project: ParsedProject, dbt_folder: Path) -> dict[str, str]:
         # JSON is YAML too
         profiles = {"footfall": {"target": "duckdb", "outputs": {"duckdb": profile}}}
         (Path(scratch) / "profiles.yml").write_text(json.dumps(profiles))
-        outcome = _invoke(arguments, dbt_folder, Path(scratch), project.transforms, project.for_dbt(), Path(scratch))
+        outcome = _invoke(arguments, dbt_folder, Path(scratch), project, project.for_dbt(), Path(scratch))
     runs = outcome.result.results if isinstance(outcome.result, RunExecutionResult) else ()
     return {run.node.unique_id: run.node.compiled_code or "" for run in runs if isinstance(run.node, ModelNode)}
 
@@ -251,18 +266,19 @@ def _compile(project: ParsedProject, dbt_folder: Path) -> dict[str, str]:
 def _invoke(
     arguments: Sequence[str],
     dbt_folder: Path,
-    target: Path,
-    transforms: Path,
+    written: Path,
+    project: ParsedProject,
     manifest: Manifest | None = None,
     profiles: Path | None = None,
 ) -> dbtRunnerResult:
-    folders = {
-        "--project-dir": transforms,
-        "--profiles-dir": profiles or transforms,
-        "--target-path": target,
+    given = {
+        "--project-dir": project.transforms,
+        "--profiles-dir": profiles or project.transforms,
+        "--target-path": written,
         "--log-path": dbt_folder / "logs",
+        "--target": project.target,
     }
-    options = [str(part) for option in folders.items() for part in option]
+    options = [str(part) for option in given.items() for part in option]
     try:
         return dbtRunner(manifest=manifest).invoke([*QUIET, *arguments, *options])
     finally:

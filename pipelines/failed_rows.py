@@ -1,6 +1,6 @@
 """Which rows a failed check found: the first few, read again by its own SQL, for dbt counts them. No Dagster."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,17 +25,27 @@ def with_failed_rows(
         return list(results)
     with open_warehouse(warehouse_path) as warehouse:
         open_archive(archive_address, warehouse_path).attach(warehouse)
-        return [_with_rows(warehouse, result) if result.failure_count else result for result in results]
+
+        def read(query: str) -> Sequence[Mapping[str, object]]:
+            try:
+                found = warehouse.sql(query)
+                return [dict(zip(found.columns, row, strict=True)) for row in found.fetchall()]
+            except duckdb.Error:
+                return ()
+
+        return [with_rows(result, read) for result in results]
 
 
-def _with_rows(warehouse: duckdb.DuckDBPyConnection, result: NodeResult) -> NodeResult:
-    try:
-        found = warehouse.sql(f"FROM ({result.compiled_sql}) ORDER BY ALL LIMIT {SHOWN_ROWS}")
-        rows = [dict(zip(found.columns, map(_told, row), strict=True)) for row in found.fetchall()]
-    except duckdb.Error:
-        # that the check failed is what matters; how many rows it found is known all the same
+def with_rows(result: NodeResult, read: Callable[[str], Sequence[Mapping[str, object]]]) -> NodeResult:
+    """Return a test that found rows with the first of them. `read` gives the rows of a query, or none where it cannot.
+
+    Then the result stays as it is: that the check failed is what matters; how many rows it found is known all the same.
+    """
+    if not result.failure_count:
         return result
-    return replace(result, failed_rows=rows, message="; ".join(_parts(result, rows)))
+    found = read(f"SELECT * FROM ({result.compiled_sql}) AS failed ORDER BY ALL LIMIT {SHOWN_ROWS}")
+    rows = [{column: _told(value) for column, value in row.items()} for row in found]
+    return replace(result, failed_rows=rows, message="; ".join(_parts(result, rows))) if rows else result
 
 
 def _parts(result: NodeResult, rows: Sequence[FailedRow]) -> Iterator[str]:

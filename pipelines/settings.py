@@ -6,6 +6,7 @@ The only module of this room that reads or writes the environment. No paths are 
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -15,13 +16,18 @@ from warehouse.archive.address import absolute_address
 
 
 class Settings(BaseSettings):
-    """What FOOTFALL_HOME, DATABASE_URL (a libpq URL, required) and FOOTFALL_ARCHIVE (a folder or s3://…) say."""
+    """What FOOTFALL_HOME, DATABASE_URL (a libpq URL, required), FOOTFALL_ARCHIVE (a folder or s3://…) and others say.
+
+    FOOTFALL_ENGINE builds the models, `duckdb` or `spark`; FOOTFALL_SPARK_MASTER is the address of Spark's cluster.
+    """
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
 
     footfall_home: Path = Path(".footfall")
     database_url: str = Field(repr=False, min_length=1)
     footfall_archive: str | None = None
+    footfall_engine: Literal["duckdb", "spark"] = "duckdb"
+    footfall_spark_master: str = "local[*]"
 
     @field_validator("footfall_home")
     @classmethod
@@ -39,12 +45,24 @@ class Settings(BaseSettings):
         return self.footfall_archive
 
     @property
+    def engine(self) -> Literal["duckdb", "spark"]:
+        """What builds the models."""
+        return self.footfall_engine
+
+    @property
+    def spark_master(self) -> str:
+        """Where Spark's cluster is: `spark://host:port`, `yarn`, `k8s://…`, or `local[*]`, which is in this process."""
+        return self.footfall_spark_master
+
+    @property
     def environment(self) -> dict[str, str]:
         """The same settings as an environment, for what reads nothing else: dbt's profile, child processes."""
         return {
             "FOOTFALL_HOME": str(self.footfall_home),
             "DATABASE_URL": self.database_url,
             "FOOTFALL_ARCHIVE": self.footfall_archive or "",
+            "FOOTFALL_ENGINE": self.footfall_engine,
+            "FOOTFALL_SPARK_MASTER": self.footfall_spark_master,
         }
 
     @property

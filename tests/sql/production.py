@@ -11,7 +11,7 @@ import duckdb
 import pytest
 from dbt.contracts.graph.manifest import Manifest
 
-from pipelines.dbt_project import ParsedProject, _fed_by, _of_now, build
+from pipelines.dbt_project import DUCKDB, ParsedProject, _fed_by, _of_now, build
 from tests.sql.conftest import TRANSFORMS, Models, Rows, messages
 from warehouse.archive.sources import prepare_sources
 from warehouse.builds import begin_build, finish_build
@@ -96,4 +96,4 @@ def project_of(home: Path, manifest: Manifest, timezone: str) -> ParsedProject:
     text = settings.read_text()
     assert "reporting_timezone: UTC\n" in text
     settings.write_text(text.replace("reporting_timezone: UTC\n", f"reporting_timezone: {timezone}\n"))
-    return _Parsed(home / "dbt" / "parsed", transforms, manifest)
+    return _Parsed(home / "dbt" / "parsed", transforms, DUCKDB, manifest)

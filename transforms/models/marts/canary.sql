@@ -8,7 +8,7 @@ events as (
         event_id,
         created_at,
         received_at
-    from raw.tracking_events
+    from {{ given('raw', 'tracking_events') }}
     where {{ is_canary() }}
 
 ),

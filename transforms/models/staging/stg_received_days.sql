@@ -8,7 +8,7 @@ source as (
         received_days.received_date,
         received_days.row_count,
         received_days.removed_row_count
-    from sources.received_days as received_days
+    from {{ given('sources', 'received_days') }} as received_days
 
 ),
 
