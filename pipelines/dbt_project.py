@@ -196,6 +196,15 @@ def build_empty(project: ParsedProject, dbt_folder: Path) -> None:
     _require(_invoke(["run"], dbt_folder, dbt_folder / "target", project, project.for_dbt()))
 
 
+def build_views(project: ParsedProject, dbt_folder: Path, variables: Mapping[str, str]) -> None:
+    """Make all views, untested: on an engine that knows of them no longer than a session, also those with nothing new.
+
+    Raises BuildFailed.
+    """
+    arguments = ["run", "--select", "config.materialized:view", "--vars", json.dumps(dict(variables))]
+    _require(_invoke(arguments, dbt_folder, dbt_folder / "target", project, project.for_dbt()))
+
+
 def make_site(project: ParsedProject, dbt_folder: Path) -> Path:
     """Return dbt's documentation of the models that were built last: one HTML file, with lineage and SQL in it.
 

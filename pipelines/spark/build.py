@@ -15,7 +15,7 @@ import duckdb
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
-from pipelines.dbt_project import NodeResult, ParsedProject, build
+from pipelines.dbt_project import NodeResult, ParsedProject, build, build_views
 from pipelines.errors import BuildFailed
 from pipelines.failed_rows import with_rows
 from pipelines.settings import Settings
@@ -67,7 +67,10 @@ def build_on_spark(
             if table.is_history:
                 _give_history(warehouse, table, lake)
         register(spark, tables, lake)
-        results = build(project, settings.dbt_folder, touched, {"lake": str(lake), "build": name})
+        variables = {"lake": str(lake), "build": name}
+        if touched is not None:
+            build_views(project, settings.dbt_folder, variables)
+        results = build(project, settings.dbt_folder, touched, variables)
         results = [with_rows(result, partial(_read, spark)) for result in results]
     if any(result.is_failed for result in results):
         return results
