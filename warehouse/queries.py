@@ -35,6 +35,16 @@ def archive_query(name: str) -> str:
     return _named_queries("archive.sql")[name]
 
 
+def lake_query(name: str) -> str:
+    """Return a query about the lake by its name in `sql/lake.sql`."""
+    return _named_queries("lake.sql")[name]
+
+
+def filled_lake_query(name: str, /, **parts: sql.Composable) -> str:
+    """Return such a query on Postgres with its names and literals in their places, quoted."""
+    return sql.SQL(lake_query(name)).format(**parts).as_string()
+
+
 def comparison_query(name: str) -> str:
     """Return a query that compares both sides by its name in `sql/comparison.sql`."""
     return _named_queries("comparison.sql")[name]

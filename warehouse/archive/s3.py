@@ -18,7 +18,7 @@ from pyarrow import NativeFile, fs
 from warehouse.archive.address import S3, S3Address
 from warehouse.archive.errors import ArchiveUnusable, BucketMissing
 from warehouse.archive.s3_reader import SealedFiles
-from warehouse.archive.store import NOT_IN_PLACE_YET, Archive, Listed, is_unfinished
+from warehouse.archive.store import LAKE, NOT_IN_PLACE_YET, Archive, Listed, is_unfinished
 
 # an S3 that is away stops a refresh within a minute: each of two tries ends after as long as nothing is heard
 CONNECT_SECONDS = 5
@@ -63,16 +63,19 @@ class S3Archive(Archive):
             retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=TRIES),
         )
 
-    def listing(self) -> Mapping[str, Listed]:
+    def listing(self, under: str = "") -> Mapping[str, Listed]:
         """List the prefix, a thousand files a request."""
         with self._answering("list its files"):
-            selector = fs.FileSelector(self._place.root, recursive=True, allow_not_found=True)
+            selector = fs.FileSelector(self._path(under).rstrip("/"), recursive=True, allow_not_found=True)
             found = self._files.get_file_info(selector)
         if not found:
             self._require_bucket()
         files = {self._name(info.path): _listed(info) for info in found if info.type == fs.FileType.File}
-        self._known = {name: listed for name, listed in files.items() if not name.endswith(NOT_IN_PLACE_YET)}
-        return self._known
+        known = {name: listed for name, listed in files.items() if not name.endswith(NOT_IN_PLACE_YET)}
+        if under:
+            return known
+        self._known = known
+        return {name: listed for name, listed in known.items() if not name.startswith(f"{LAKE}/")}
 
     def look(self, name: str) -> Listed | None:
         """Ask for the one object."""

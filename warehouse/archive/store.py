@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 
 import duckdb
@@ -22,7 +23,12 @@ from warehouse.tables import EVENT_TABLES
 NOT_IN_PLACE_YET = ".new"
 # somebody may keep files of their own there: only what has a name of ours is touched
 PART = re.compile(rf"(?:{'|'.join(EVENT_TABLES)})/received_date=[^/]+/part-[^/]+\.parquet")
-OURS = re.compile(rf"manifest\.jsonl|doctor\.probe|only-here/[^/]+\.parquet|{PART.pattern}(?:\.unnamed-[^/]+)?")
+# what several machines read and write stands in a folder of its own: its listing can be long
+LAKE, HOT, GIVEN = "lake", "lake/hot", "lake/tables"
+OURS = re.compile(
+    rf"manifest\.jsonl|doctor\.probe|only-here/[^/]+\.parquet|{PART.pattern}(?:\.unnamed-[^/]+)?"
+    rf"|{HOT}/(?:{'|'.join(EVENT_TABLES)})/received_date=[^/]+/[^/]+\.parquet|{GIVEN}/[^/]+/[^/]+\.parquet"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +48,11 @@ class Archive(ABC):
     address: str
 
     @abstractmethod
-    def listing(self) -> Mapping[str, Listed]:
-        """Return all files that are in place, by name, in one pass; none where there is no archive yet."""
+    def listing(self, under: str = "") -> Mapping[str, Listed]:
+        """Return all files that are in place, by name, in one pass; none where there is no archive yet.
+
+        With `under` those below that folder; without, all but those of the lake.
+        """
 
     @abstractmethod
     def look(self, name: str) -> Listed | None:
@@ -110,9 +119,9 @@ class FolderArchive(Archive):
         self._folder = folder
         self.address = str(folder)
 
-    def listing(self) -> Mapping[str, Listed]:
+    def listing(self, under: str = "") -> Mapping[str, Listed]:
         """Walk through the folder."""
-        found = ((path, path.stat()) for path in self._folder.rglob("*") if path.is_file())
+        found = ((path, path.stat()) for path in self._walk(under) if path.is_file())
         return {
             path.relative_to(self._folder).as_posix(): Listed(stat.st_size, stat.st_mtime_ns)
             for path, stat in found
@@ -160,7 +169,7 @@ class FolderArchive(Archive):
 
     def remove_unfinished(self) -> None:
         """Remove what a seal that was killed left half-written."""
-        for path in self._folder.rglob(f"*{NOT_IN_PLACE_YET}"):
+        for path in chain(self._walk(""), self._walk(HOT), self._walk(GIVEN)):
             if is_unfinished(path.relative_to(self._folder).as_posix()):
                 path.unlink()
 
@@ -170,6 +179,10 @@ class FolderArchive(Archive):
 
     def attach(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Do nothing: DuckDB reads local files."""
+
+    def _walk(self, under: str) -> Iterator[Path]:
+        tops = [self._folder / under] if under else [path for path in self._folder.glob("*") if path.name != LAKE]
+        return chain.from_iterable(chain([top], top.rglob("*")) for top in tops)
 
     def _path(self, name: str) -> Path:
         return self._folder / name

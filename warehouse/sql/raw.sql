@@ -258,6 +258,18 @@ CREATE TABLE IF NOT EXISTS meta.sealed_files (
     modified_ns BIGINT
 );
 
+-- where the hot rows of an event table are in the lake, raw.<table> is a view of these files and no table: each has the rows
+-- of one load and one day of receipt (UTC). Written in the transaction that moves the cursor; what is not named is not read
+CREATE TABLE IF NOT EXISTS meta.hot_files (
+    path VARCHAR,
+    table_name VARCHAR,
+    received_date DATE,
+    row_count BIGINT,
+    byte_count BIGINT,
+    sha256 VARCHAR,
+    newest_received_at TIMESTAMPTZ
+);
+
 -- an xid that Postgres gave out after the end of a day (UTC): who writes into that day has a lower one
 CREATE TABLE IF NOT EXISTS meta.day_marks (
     ended_date DATE,
