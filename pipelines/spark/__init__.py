@@ -1,1 +1,1 @@
-"""Building the models on Apache Spark, where FOOTFALL_ENGINE says so. Nothing outside needs Spark: it is imported late."""
+"""Building the models on Apache Spark, where FOOTFALL_ENGINE says so. Else nothing here is imported: it needs Spark."""

@@ -67,7 +67,9 @@ class ExecutorsMissing(SparkUnusable):
 
     def __init__(self, master: str, seconds: float, memory: str) -> None:
         self.master, self.seconds, self.memory = master, seconds, memory
-        self.do = "(start workers, or ask for less: spark.executor.memory and spark.executor.cores in spark-defaults.conf)"
+        self.do = (
+            "(start workers, or ask for less: spark.executor.memory and spark.executor.cores in spark-defaults.conf)"
+        )
 
 
 class MemoryTooSmall(SparkUnusable):

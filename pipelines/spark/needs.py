@@ -6,6 +6,7 @@ import subprocess
 from importlib.util import find_spec
 from ipaddress import ip_address
 from pathlib import Path
+from shutil import which
 
 from pipelines.spark.errors import ExtraMissing, JavaMissing, JavaTooOld, MasterAway, MasterMalformed
 
@@ -70,7 +71,7 @@ def _check_java() -> None:
     home = str(Path(found.origin or "").parent) if found else ""
     try:
         answer = subprocess.run(
-            ["bash", "-c", JAVA, home],  # noqa: S607
+            [which("bash") or "bash", "-c", JAVA, home],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,

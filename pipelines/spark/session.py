@@ -5,8 +5,8 @@ session, and only its reason is told. What the models need of Spark is set here;
 takes is the operator's, in `spark-defaults.conf`. Nothing is known here of models and files.
 """
 
-import logging
 import os
+import re
 import signal
 import threading
 from collections.abc import Iterator
@@ -14,10 +14,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from subprocess import STDOUT, TimeoutExpired
 from tempfile import TemporaryFile
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 from pipelines.spark.errors import (
-    ExecutorsMissing,
     MasterRefuses,
     MemoryTooSmall,
     SparkLost,
@@ -25,15 +24,14 @@ from pipelines.spark.errors import (
     SparkUnusable,
     explain,
 )
-from pipelines.spark.needs import check_needs, is_local, is_on_loopback
+from pipelines.spark.executors import ExecutorWatch
+from pipelines.spark.needs import check_needs, is_on_loopback
 
 if TYPE_CHECKING:
+    from py4j.clientserver import ClientServer
     from pyspark import SparkContext
     from pyspark.sql import SparkSession
 
-# an executor is a Java process that a worker starts: some seconds; Spark itself would wait for one for ever
-EXECUTOR_SECONDS = 60.0
-LOOK_SECONDS = 1.0
 STOP_SECONDS = 20
 LOG_BYTES = 2**20
 # what the models and their reading rely on
@@ -54,6 +52,11 @@ LOOPBACK = {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0
 LOUD = ("SQLQueryContextLogger", "DataFrameQueryContextLogger")
 
 
+MEMORY = re.compile(r"memory \d+ must be at least", re.IGNORECASE)
+UNRESPONSIVE = re.compile(r"All masters are unresponsive")
+TELLING = re.compile(r"ERROR|[Ee]rror:|Error occurred|Invalid|Reason:")
+
+
 @contextmanager
 def open_session(master: str, lake: Path) -> Iterator["SparkSession"]:
     """Yield Spark's one session of this process, on the cluster at `master`; its folder of tables is below `lake`.
@@ -66,9 +69,9 @@ def open_session(master: str, lake: Path) -> Iterator["SparkSession"]:
         from pyspark.sql import SparkSession
 
         session = SparkSession(context)
-        watch = _Watch(context, master)
+        watch = ExecutorWatch(context, master)
+        watch.start()
         try:
-            watch.start()
             # a cluster without workers takes jobs as well, and never begins them
             session.range(1).count()
             yield session
@@ -85,42 +88,81 @@ def open_session(master: str, lake: Path) -> Iterator["SparkSession"]:
                 session.stop()
 
 
-class _Watch(threading.Thread):
-    """Stops Spark when jobs have waited for an executor for too long, which Spark itself never does."""
+@contextmanager
+def _java(master: str, lake: Path, log: IO[bytes]) -> Iterator["ClientServer"]:
+    """Start Java and wait for its end. Where this process is killed, Java reads the end of its input and ends as well."""
+    from pyspark import SparkConf, SparkContext
+    from pyspark.errors import PySparkException
+    from pyspark.java_gateway import launch_gateway
 
-    def __init__(self, context: "SparkContext", master: str) -> None:
-        super().__init__(name="spark-watch", daemon=True)
-        self._context, self._master = context, master
-        self._ended = threading.Event()
-        self._loss: SparkUnusable | None = None
-
-    def run(self) -> None:
-        """Look until the end."""
-        if is_local(self._master):
-            return
-        waited = 0.0
-        # an error of Py4J's: Java is gone, which is seen at the end
+    settings = SETTINGS | {"spark.master": master, "spark.sql.warehouse.dir": f"{lake}/warehouse"}
+    if is_on_loopback(master):
+        settings |= LOOPBACK
+    conf = SparkConf(loadDefaults=False).setAll(list(settings.items()))
+    try:
+        gateway = launch_gateway(conf, {"stdout": log, "stderr": STDOUT})
+    except PySparkException as error:
+        raise SparkNotStarted(master, _said(log)) from error
+    process = gateway.proc
+    try:
+        yield gateway
+    finally:
         with suppress(Exception):
-            while not self._ended.wait(LOOK_SECONDS):
-                waited = waited + LOOK_SECONDS if self._is_waiting() else 0.0
-                if waited >= EXECUTOR_SECONDS:
-                    memory = str(self._context.getConf().get("spark.executor.memory", "1g"))
-                    self._loss = ExecutorsMissing(self._master, EXECUTOR_SECONDS, memory)
-                    self._java_context.stop()
-                    return
+            gateway.shutdown()
+        # else the next session of this process would look for this one's Java
+        SparkContext._gateway = SparkContext._jvm = None
+        process.stdin.close()
+        try:
+            process.wait(STOP_SECONDS)
+        except TimeoutExpired:
+            process.kill()
+            process.wait()
 
-    def end(self) -> SparkUnusable | None:
-        """Look no more; return what was seen."""
-        self._ended.set()
-        if self.is_alive():
-            self.join(STOP_SECONDS)
-        return self._loss
 
-    @property
-    def _java_context(self) -> Any:  # noqa: ANN401
-        return self._context._jsc.sc()
+@contextmanager
+def _context(master: str, gateway: "ClientServer") -> Iterator["SparkContext"]:
+    from py4j.protocol import Py4JError
+    from pyspark import SparkContext, __version__
+    from pyspark.errors import PySparkException
+    from pyspark.logger import PySparkLogger
 
-    def _is_waiting(self) -> bool:
-        # the driver is counted too
-        has_executors = self._java_context.getExecutorMemoryStatus().size() > 1
-        return not has_executors and bool(self._context.statusTracker().getActiveJobsIds())
+    for name in LOUD:
+        PySparkLogger.getLogger(name).disabled = True
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        context = SparkContext(gateway=gateway)
+    except (Py4JError, PySparkException) as error:
+        reason = explain(error)
+        if MEMORY.search(reason):
+            raise MemoryTooSmall(reason) from error
+        if UNRESPONSIVE.search(str(error)):
+            raise MasterRefuses(master, __version__) from error
+        raise SparkNotStarted(master, reason) from error
+    finally:
+        # Spark's own would stay after the session, and hide from Dagster that a run is to be cancelled
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, handler)
+    try:
+        yield context
+    finally:
+        with suppress(Exception):
+            context.stop()
+
+
+def _loss(master: str, context: "SparkContext", gateway: "ClientServer", log: IO[bytes]) -> SparkUnusable | None:
+    """Tell whether Spark has ended by itself, and why."""
+    try:
+        if not context._jsc.sc().isStopped():
+            return None
+    except Exception:
+        with suppress(TimeoutExpired):
+            code = gateway.proc.wait(STOP_SECONDS)
+            return SparkLost(master, f"Java's process, which is Spark's driver, ended with {code}")
+    return SparkLost(master, _said(log))
+
+
+def _said(log: IO[bytes]) -> str:
+    """Return the last that Java told of an error, else its last line. It writes at its own place: nothing is moved."""
+    lines = os.pread(log.fileno(), LOG_BYTES, 0).decode(errors="replace").splitlines()
+    told = [line for line in lines if TELLING.search(line)] or lines or ["it said nothing"]
+    return explain(re.sub(r"^[\d/: ]+(ERROR|WARN) \S+ ", "", told[-1]))
