@@ -166,7 +166,7 @@ def _try_layouts(warehouse_path: Path, folder: Path, day: date, row_count: int) 
     ):
         table.add_column(heading, justify="left" if heading == "sorted by" else "right")
     columns = declared_columns()["tracking_events"]
-    items = ", ".join(seal._written_item(column, kind) for column, kind in columns.items())
+    items = ", ".join(seal.written_item(column, kind) for column, kind in columns.items())
     for order, level, rows in LAYOUTS:
         path = folder / "tried.parquet"
         query = archive_query("write_part").format(

@@ -32,6 +32,9 @@ from warehouse.connection import open_warehouse, transaction
 from warehouse.cursors import Cursor, read_cursors, require_same_history, save_cursor
 from warehouse.errors import LoadFailed, one_line
 from warehouse.held_back import OpenTransaction, held_back
+from warehouse.lake.hot import is_in_lake, let_go_of_damaged, remove_unnamed, require_hot_files
+from warehouse.lake.loading import load_difference, load_everything
+from warehouse.lake.switching import bring_rows
 from warehouse.loads import note_load
 from warehouse.new_rows import late_row_count
 from warehouse.only_here import OnlyHere, keep_before, save_only_here
@@ -42,7 +45,7 @@ from warehouse.queries import duckdb_query, raw_tables_ddl
 from warehouse.restored import adopt_restored_rows, require_no_future_rows
 from warehouse.standing import require_no_detached_rows, require_same_kinds, require_stamped
 from warehouse.stops import forget_stops, noted_stops
-from warehouse.tables import TABLES, Table
+from warehouse.tables import EVENT_TABLES, TABLES, Table
 from warehouse.touched import touch_new_rows, touch_table
 from warehouse.writer import writer_lock
 
@@ -77,6 +80,7 @@ def load(
     archive_address: str | None = None,
     wait_seconds: float = 0,
     run_id: str | None = None,
+    into_lake: bool = False,
 ) -> list[TableLoad]:
     """Bring every raw table up to one moment of Postgres; killed at any point, the next load makes it good.
 
@@ -85,6 +89,8 @@ def load(
     `compare_keys` also deletes state rows that Postgres no longer has, and proves all tables equal, events by their
     event_id; so does the first load after a start of Postgres. Another writer is waited for at most `wait_seconds`.
     `run_id` names who loads, for those who ask later what brought a row (`meta.loads`).
+    `into_lake` writes event rows to files in the archive, where another engine than DuckDB reads them; where the load
+    before did otherwise, its rows are brought there, or back.
     Raises a WarehouseError: WriterBusy, PostgresUnreachable, or what stands between the two sides and what to do about
     it. An OtherPast is raised again by every load and seal until a full load has ended.
     """
@@ -102,8 +108,7 @@ def load(
             cursors = _require_fit(snapshot, warehouse, warehouse_path, declared, full)
             archive = open_archive(archive_address, warehouse_path)
             archive.attach(warehouse)
-            if full:
-                adopt_sealed_files(warehouse, archive)
+            _make_ready(warehouse, archive, cursors, full, into_lake)
             require_no_detached_rows(snapshot, cursors, known_files(warehouse))
             mark_ended_day(warehouse, snapshot)
             waiting = held_back(snapshot.fetch)
@@ -112,11 +117,13 @@ def load(
                 replace(loaded, held_back=waiting.get(loaded.table_name, ()))
                 for _, group in groupby(TABLES, key=lambda table: table.group or table.name)
                 for loaded in _load_group(
-                    warehouse, snapshot, archive, list(group), declared, cursors, unproved, run_id
+                    warehouse, snapshot, archive, list(group), declared, cursors, unproved, run_id, into_lake
                 )
             ]
             if full:
                 forget_stops(warehouse)
+            if not cursors.keys() >= set(EVENT_TABLES):
+                remove_unnamed(warehouse, archive)
             return loads
 
 
@@ -139,6 +146,20 @@ def _require_fit(
     return cursors
 
 
+def _make_ready(
+    warehouse: duckdb.DuckDBPyConnection, archive: Archive, cursors: Mapping[str, Cursor], full: bool, into_lake: bool
+) -> None:
+    """Let what is loaded stand where this load goes on from, and know the sealed days that the archive has."""
+    if full:
+        let_go_of_damaged(warehouse, archive)
+        adopt_sealed_files(warehouse, archive)
+        return
+    require_hot_files(warehouse, archive)
+    loaded = [name for name in EVENT_TABLES if name in cursors]
+    if any([bring_rows(warehouse, archive, name, into_lake=into_lake) for name in loaded]):
+        remove_unnamed(warehouse, archive)
+
+
 def _load_group(
     warehouse: duckdb.DuckDBPyConnection,
     snapshot: Snapshot,
@@ -148,6 +169,7 @@ def _load_group(
     cursors: Mapping[str, Cursor],
     unproved: Mapping[str, str],
     run_id: str | None,
+    into_lake: bool,
 ) -> list[TableLoad]:
     """Load the tables of a group, all or none; rows that came to one have taken the place of rows of the next."""
     loads: list[TableLoad] = []
@@ -166,10 +188,11 @@ def _load_group(
                         cursors.get(name),
                         unproved.get(name),
                         has_lost_rows=has_lost_rows,
+                        into_lake=into_lake,
                     )
                 )
                 note_load(warehouse, name, snapshot, cursors.get(name), loads[-1].loaded_row_count, run_id)
-    except (duckdb.Error, adbc_driver_manager.Error) as error:
+    except (duckdb.Error, adbc_driver_manager.Error, OSError) as error:
         raise LoadFailed(group[min(len(loads), len(group) - 1)].name, one_line(error)) from error
     return loads
 
@@ -184,14 +207,15 @@ def _load_table(
     unproved: str | None,
     *,
     has_lost_rows: bool,
+    into_lake: bool,
 ) -> TableLoad:
     """Load one table, rows and cursor, in the caller's transaction."""
     started, bytes_before = time.perf_counter(), snapshot.received_byte_count
     only_here, deleted = None, 0
     if cursor is None:
-        loaded, only_here = _take_everything(warehouse, snapshot, archive, table, columns)
+        loaded, only_here = _take_everything(warehouse, snapshot, archive, table, columns, into_lake)
     else:
-        loaded = _take_difference(warehouse, snapshot, table, columns, cursor)
+        loaded = _take_difference(warehouse, snapshot, archive, table, columns, cursor)
         if unproved is not None:
             deleted = _compare(warehouse, snapshot, table, columns)
         elif has_lost_rows:
@@ -213,7 +237,12 @@ def _load_table(
 
 
 def _take_everything(
-    warehouse: duckdb.DuckDBPyConnection, snapshot: Snapshot, archive: Archive, table: Table, columns: dict[str, str]
+    warehouse: duckdb.DuckDBPyConnection,
+    snapshot: Snapshot,
+    archive: Archive,
+    table: Table,
+    columns: dict[str, str],
+    into_lake: bool,
 ) -> tuple[int, OnlyHere | None]:
     """Make the table anew, so that one of an older footfall gets today's columns."""
     if table.kind == "state":
@@ -221,9 +250,12 @@ def _take_everything(
     else:
         keep_before(warehouse, table)
     touch_table(warehouse, table.name)
-    warehouse.execute(raw_tables_ddl())
-    queries = everything(snapshot, table, columns)
-    loaded = _receive(warehouse, snapshot, queries, "append_rows", table, columns) if queries else 0
+    if table.kind == "event" and into_lake:
+        loaded = load_everything(warehouse, snapshot, archive, table, columns)
+    else:
+        warehouse.execute(raw_tables_ddl())
+        queries = everything(snapshot, table, columns)
+        loaded = _receive(warehouse, snapshot, queries, "append_rows", table, columns) if queries else 0
     if table.kind == "event":
         delete_sealed_rows(warehouse, archive, table.name)
     return loaded, save_only_here(warehouse, archive, table) if table.kind != "state" else None
@@ -232,10 +264,16 @@ def _take_everything(
 def _take_difference(
     warehouse: duckdb.DuckDBPyConnection,
     snapshot: Snapshot,
+    archive: Archive,
     table: Table,
     columns: dict[str, str],
     cursor: Cursor,
 ) -> int:
+    if table.kind == "event" and is_in_lake(warehouse, table.name):
+        loaded = load_difference(warehouse, snapshot, archive, table, columns, cursor)
+        if loaded:
+            touch_new_rows(warehouse, table.name, cursor)
+        return loaded
     queries = difference(snapshot, table, columns, cursor)
     if table.kind != "state":
         loaded = _receive(warehouse, snapshot, queries, "append_rows", table, columns)

@@ -10,7 +10,9 @@ from datetime import UTC, datetime
 import duckdb
 
 from warehouse.archive.store import Archive
-from warehouse.queries import duckdb_query
+from warehouse.lake.hot import is_in_lake
+from warehouse.lake.switching import put_aside
+from warehouse.queries import duckdb_query, lake_query
 from warehouse.tables import Table
 
 # of a log row the id alone will not do: another Postgres counts anew
@@ -33,6 +35,9 @@ class OnlyHere:
 
 def keep_before(warehouse: duckdb.DuckDBPyConnection, table: Table) -> None:
     """Put the table aside whole, in the caller's transaction, so that it can be made anew."""
+    if is_in_lake(warehouse, table.name):
+        put_aside(warehouse, table.name)
+        return
     warehouse.execute(duckdb_query("keep_before").format(table=table.name))
 
 
@@ -47,5 +52,8 @@ def save_only_here(warehouse: duckdb.DuckDBPyConnection, archive: Archive, table
         rows.write_parquet(str(archive.staging(name)))
         archive.put_in_place(name)
         saved = OnlyHere(archive.url(name), row_count)
-    warehouse.execute(duckdb_query("drop_before").format(table=table.name))
+    if is_in_lake(warehouse, f"{table.name}_before"):
+        warehouse.execute(lake_query("drop_view_aside").format(table=table.name))
+    else:
+        warehouse.execute(duckdb_query("drop_before").format(table=table.name))
     return saved

@@ -3,6 +3,8 @@
 The pieces of one table have no row in common and miss none, so it does not matter who reads which, or when.
 """
 
+from collections.abc import Iterable
+
 from psycopg import sql
 
 from warehouse.cursors import Cursor
@@ -30,7 +32,7 @@ def everything(snapshot: Snapshot, table: Table, columns: dict[str, str]) -> lis
     return [
         filled_postgres_query(
             "everything",
-            columns=_items(columns),
+            columns=named_columns(columns),
             table=sql.Identifier(partition),
             first=sql.Literal(f"({first_block},0)"),
             end=sql.Literal(f"({end_block},0)"),
@@ -44,21 +46,29 @@ def difference(snapshot: Snapshot, table: Table, columns: dict[str, str], cursor
     """Ask for the rows that the snapshot sees and the cursor did not."""
     query = filled_postgres_query(
         "difference",
-        columns=_items(columns),
+        columns=named_columns(columns),
         table=sql.Identifier(table.name),
         prev=sql.Literal(cursor.snapshot),
         cur=sql.Literal(snapshot.text),
     )
     if table.kind == "state" or snapshot.xmax - snapshot_xmax(cursor.snapshot) < HALVED_FROM_XIDS:
         return [query]
-    halves = [filled_postgres_query("half", key=sql.Identifier(table.key), half=sql.Literal(half)) for half in (0, 1)]
-    return [f"{query}\n{half}" for half in halves]
+    return halves(query, table)
+
+
+def halves(query: str, table: Table) -> list[str]:
+    """Cut a query for rows of a table in two, by their ids."""
+    conditions = (
+        filled_postgres_query("half", key=sql.Identifier(table.key), half=sql.Literal(half)) for half in (0, 1)
+    )
+    return [f"{query}\n{condition}" for condition in conditions]
 
 
 def keys(table: Table, key: dict[str, str]) -> str:
     """Ask for the keys of all rows."""
-    return filled_postgres_query("keys", columns=_items(key), table=sql.Identifier(table.name))
+    return filled_postgres_query("keys", columns=named_columns(key), table=sql.Identifier(table.name))
 
 
-def _items(columns: dict[str, str]) -> sql.Composed:
+def named_columns(columns: Iterable[str]) -> sql.Composed:
+    """Write the columns of a SELECT."""
     return sql.SQL(", ").join(map(sql.Identifier, columns))

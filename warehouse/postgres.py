@@ -76,6 +76,10 @@ class Snapshot:
                 for connection, query in zip(connections, left, strict=False)
             ]
 
+    def lanes(self, count: int) -> list["Lane"]:
+        """Give as many ways to read as there is work for, two at most, that see the same moment."""
+        return [Lane(connection, self._batch_bytes) for connection in self._connections(count)]
+
     def _connections(self, query_count: int) -> Iterator[Any]:
         yield self._first
         if query_count > 1:
@@ -89,6 +93,20 @@ class Snapshot:
         _run(connection, postgres_query("begin"))
         _run(connection, sql.SQL(postgres_query("join")).format(name=sql.Literal(name)).as_string())
         return connection
+
+
+@dataclass(frozen=True)
+class Lane:
+    """One connection of a snapshot, for one thread at a time."""
+
+    _connection: Any
+    _batch_bytes: list[int]
+
+    @contextmanager
+    def stream(self, query: str) -> Iterator[pa.RecordBatchReader]:
+        """Read the answer of a query, batch by batch, to its end."""
+        with self._connection.cursor() as cursor:
+            yield _stream(cursor, query, iter(()), self._batch_bytes)
 
 
 def snapshot_xmax(snapshot: str) -> int:

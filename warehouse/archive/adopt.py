@@ -23,6 +23,8 @@ from warehouse.archive.sources import path_list, require_content, require_sealed
 from warehouse.archive.store import Archive
 from warehouse.connection import transaction
 from warehouse.cursors import delete_cursor
+from warehouse.lake.hot import is_in_lake
+from warehouse.lake.removal import remove_hot_rows
 from warehouse.queries import archive_query
 from warehouse.tables import TABLES
 
@@ -57,7 +59,12 @@ def delete_sealed_rows(warehouse: duckdb.DuckDBPyConnection, archive: Archive, t
     hot_days = warehouse.execute(archive_query("hot_days").format(table=table_name), [last_day]).fetchall()
     for (day,) in hot_days:
         of_day = [file for file in files if file.day == day]
-        if of_day:
+        if not of_day:
+            continue
+        if is_in_lake(warehouse, table_name):
+            sealed = archive_query("sealed_too").format(paths=path_list(archive, of_day))
+            deleted += remove_hot_rows(warehouse, archive, table_name, sealed, day=day, reason="sealed")
+        else:
             query = archive_query("delete_sealed_rows").format(
                 table=table_name, paths=path_list(archive, of_day), **day_bounds(day)
             )

@@ -34,6 +34,7 @@ from warehouse.columns import RAW_TYPES, declared_columns, raw_columns, require_
 from warehouse.connection import literal, open_warehouse, transaction
 from warehouse.cursors import Cursor, read_cursors, require_same_history
 from warehouse.errors import one_line
+from warehouse.lake.hot import HotFile, is_in_lake, remove_hot_day, require_hot_files
 from warehouse.people.erasures import require_no_unfinished
 from warehouse.postgres import Snapshot, open_snapshot
 from warehouse.queries import archive_query
@@ -70,6 +71,7 @@ def seal(
         require_current_file(declared_columns(), raw_columns(warehouse), warehouse_path)
         complete_manifest(archive, warehouse)
         require_sealed_files(warehouse, archive)
+        require_hot_files(warehouse, archive)
         archive.remove_unfinished()
         mark_ended_day(warehouse, snapshot)
         return _seal_closed_days(warehouse, snapshot, archive, cursors)
@@ -147,7 +149,7 @@ def write_part(warehouse: duckdb.DuckDBPyConnection, path: Path, table_name: str
     columns = declared_columns()[table_name]
     warehouse.execute(
         archive_query("write_part").format(
-            columns=", ".join(_written_item(column, kind) for column, kind in columns.items()),
+            columns=", ".join(written_item(column, kind) for column, kind in columns.items()),
             table=table_name,
             order=ORDER,
             path=literal(str(path)),
@@ -222,17 +224,27 @@ def commit(warehouse: duckdb.DuckDBPyConnection, archive: Archive, file: SealedF
     """Let the file count and its rows go, at once: this is the moment at which a day is sealed."""
     complete_manifest(archive, warehouse)
     listed = require_size(archive, archive.look(file.path), file)
+    old: list[HotFile] = []
     with transaction(warehouse):
-        query = archive_query("delete_hot_day").format(table=file.table_name, **day_bounds(file.day))
-        deleted = warehouse.execute(query).fetchall()[0][0]
+        if is_in_lake(warehouse, file.table_name):
+            old = remove_hot_day(warehouse, archive, file.table_name, file.day)
+            deleted = sum(one.row_count for one in old)
+        else:
+            query = archive_query("delete_hot_day").format(table=file.table_name, **day_bounds(file.day))
+            deleted = warehouse.execute(query).fetchall()[0][0]
         if deleted != file.row_count:
             raise DayDiffers(file.table_name, file.day, f"{deleted:,} rows would go for {file.row_count:,}", "a bug")
         add_file(warehouse, file, listed.modified_ns)
         make_source_view(warehouse, archive, file.table_name)
+    for one in old:
+        archive.remove(one.path)
 
 
-def _written_item(column: str, kind: str) -> str:
-    # a uuid as its sixteen bytes: Spark does not read Parquet's own type of them
+def written_item(column: str, kind: str) -> str:
+    """Write one item of the SELECT that is written to a file: a uuid as its sixteen bytes.
+
+    Spark does not read Parquet's own type of them.
+    """
     return f"{column}::BLOB AS {column}" if kind == RAW_TYPES["uuid"] else column
 
 

@@ -17,6 +17,7 @@ from warehouse.archive.sealed_file import SealedFile, from_line
 from warehouse.archive.store import Archive, Listed, open_archive
 from warehouse.columns import RAW_TYPES, declared_columns
 from warehouse.connection import literal, open_warehouse, transaction
+from warehouse.lake.hot import require_hot_files
 from warehouse.queries import archive_query
 from warehouse.tables import EVENT_TABLES, TABLES
 
@@ -26,13 +27,14 @@ def prepare_sources(warehouse_path: Path, archive_address: str | None = None) ->
 
     Looks, in one listing, at each sealed file's size and time of change, and reads only those that changed. The views
     are made anew because they hold absolute paths, and an archive can move. Raises WarehouseBehindArchive,
-    ManifestDiffers, SealedFileDamaged, WarehouseUnusable.
+    ManifestDiffers, SealedFileDamaged, HotFileDamaged, WarehouseUnusable.
     """
     archive = open_archive(archive_address, warehouse_path)
     with open_warehouse(warehouse_path) as warehouse:
         archive.attach(warehouse)
         complete_manifest(archive, warehouse)
         require_sealed_files(warehouse, archive)
+        require_hot_files(warehouse, archive)
         with transaction(warehouse):
             for table in TABLES:
                 make_source_view(warehouse, archive, table.name)

@@ -65,6 +65,13 @@ def swap_files(
     make_hot_view(warehouse, archive, table_name)
 
 
+def remove_hot_day(warehouse: duckdb.DuckDBPyConnection, archive: Archive, table_name: str, day: date) -> list[HotFile]:
+    """Let all files of a day count no more, in the caller's transaction, and return them: to be removed after it."""
+    files = files_of_day(warehouse, table_name, day)
+    swap_files(warehouse, archive, table_name, old=files)
+    return files
+
+
 def make_hot_view(
     warehouse: duckdb.DuckDBPyConnection,
     archive: Archive,
@@ -105,6 +112,7 @@ def remove_unnamed(
     warehouse: duckdb.DuckDBPyConnection, archive: Archive, listing: Mapping[str, Listed] | None = None
 ) -> None:
     """Remove files that nothing names, durably; the caller holds the writer lock. Raises ArchiveOfAnother."""
+    archive.remove_unfinished()
     named = {file.path for file in named_files(warehouse)}
     found = archive.listing(HOT) if listing is None else listing
     if unnamed := [name for name in found if name not in named]:

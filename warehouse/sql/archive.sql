@@ -89,6 +89,10 @@ DELETE FROM raw.{table}
 WHERE received_at >= TIMESTAMPTZ '{first}' AND received_at < TIMESTAMPTZ '{end}'
     AND event_id IN (SELECT event_id::UUID FROM read_parquet({paths}))
 
+-- sealed_too --
+-- Of which rows do these sealed files have the event?
+event_id IN (SELECT event_id::UUID FROM read_parquet({paths}))
+
 -- source_view --
 -- What the models read of a table.
 CREATE OR REPLACE VIEW sources.{table} AS

@@ -58,7 +58,7 @@ SELECT count(*) > 0 FROM (FROM raw.{table} LIMIT 1)
 
 -- write_hot_file --
 -- In no order: the seal sorts.
-COPY (SELECT {items} FROM (SELECT {values} FROM ({rows}))) TO {path} (
+COPY (SELECT {written} FROM (SELECT {items} FROM (SELECT {values} FROM ({rows})))) TO {path} (
     FORMAT parquet, PARQUET_VERSION v2, COMPRESSION zstd, COMPRESSION_LEVEL {level}, ROW_GROUP_SIZE {row_group_rows}
 )
 
