@@ -98,7 +98,7 @@ class ParsedProject:
     def fingerprint(self) -> str:
         """The hash of the project's files, of dbt's version and of DuckDB's: the parsed project is kept under it.
 
-        DuckDB's, for its rules of time zones say on which day an event was. Of another target than DuckDB it has the name.
+        DuckDB's, for its rules of time zones say on which day an event was. Another target than DuckDB is named in it.
         """
         return self.folder.name
 
@@ -151,8 +151,9 @@ def build(
     """Build models and run their data tests, in order; what depends on a failed one is skipped.
 
     All of them from the start, or what comes of the `touched` tables and what the time of day changes. `variables` are
-    dbt's, beside those of the project. The caller holds the writer's lock of the warehouse. Unit tests are for those who change models, not for each refresh. Returns one
-    result a node that was to be done, failed ones included. Raises BuildFailed where dbt could not start at all.
+    dbt's, beside those of the project. The caller holds the writer's lock of the warehouse. Unit tests are for those
+    who change models, not for each refresh. Returns one result a node that was to be done, failed ones included.
+    Raises BuildFailed where dbt could not start at all.
     """
     manifest = project.for_dbt()
     which = ["--full-refresh"] if touched is None else ["--select", *_fed_by(touched), *_of_now(manifest)]

@@ -26,9 +26,9 @@ def with_failed_rows(
     with open_warehouse(warehouse_path) as warehouse:
         open_archive(archive_address, warehouse_path).attach(warehouse)
 
-        def read(query: str) -> Sequence[Mapping[str, object]]:
+        def read(query: str, limit: int) -> Sequence[Mapping[str, object]]:
             try:
-                found = warehouse.sql(query)
+                found = warehouse.sql(f"FROM ({query}) ORDER BY ALL LIMIT {limit}")
                 return [dict(zip(found.columns, row, strict=True)) for row in found.fetchall()]
             except duckdb.Error:
                 return ()
@@ -36,14 +36,14 @@ def with_failed_rows(
         return [with_rows(result, read) for result in results]
 
 
-def with_rows(result: NodeResult, read: Callable[[str], Sequence[Mapping[str, object]]]) -> NodeResult:
-    """Return a test that found rows with the first of them. `read` gives the rows of a query, or none where it cannot.
+def with_rows(result: NodeResult, read: Callable[[str, int], Sequence[Mapping[str, object]]]) -> NodeResult:
+    """Return a test that found rows with the first of them. `read` gives so many of a query, or none where it cannot.
 
     Then the result stays as it is: that the check failed is what matters; how many rows it found is known all the same.
     """
     if not result.failure_count:
         return result
-    found = read(f"SELECT * FROM ({result.compiled_sql}) AS failed ORDER BY ALL LIMIT {SHOWN_ROWS}")
+    found = read(result.compiled_sql, SHOWN_ROWS)
     rows = [{column: _told(value) for column, value in row.items()} for row in found]
     return replace(result, failed_rows=rows, message="; ".join(_parts(result, rows))) if rows else result
 

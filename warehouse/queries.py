@@ -45,6 +45,11 @@ def filled_lake_query(name: str, /, **parts: sql.Composable) -> str:
     return sql.SQL(lake_query(name)).format(**parts).as_string()
 
 
+def returned_query(name: str) -> str:
+    """Return a query about the marts that another engine makes by its name in `sql/returned.sql`."""
+    return _named_queries("returned.sql")[name]
+
+
 def comparison_query(name: str) -> str:
     """Return a query that compares both sides by its name in `sql/comparison.sql`."""
     return _named_queries("comparison.sql")[name]

@@ -10,7 +10,7 @@ from pathlib import Path
 import duckdb
 
 from warehouse.connection import literal, quoted, transaction
-from warehouse.durable import fsync
+from warehouse.queries import returned_query
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +52,10 @@ def take_mart(warehouse: duckdb.DuckDBPyConnection, mart: Mart, folder: Path) ->
         warehouse.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(mart.schema)}")
         warehouse.execute(f"CREATE OR REPLACE TABLE {mart.relation} ({declared})")
         if files := _files(folder):
-            # a value that is the name of a folder comes as text, and not as what it looks like
-            source = f"read_parquet({files}, hive_partitioning = {bool(mart.period)}, hive_types_autocast = false)"
-            warehouse.execute(f"INSERT INTO {mart.relation} SELECT {items} FROM {source}")
+            query = returned_query("take_rows")
+            warehouse.execute(
+                query.format(relation=mart.relation, columns=items, files=files, has_folders=bool(mart.period))
+            )
         warehouse.execute(f"COMMENT ON TABLE {mart.relation} IS {literal(mart.description)}")
         for column in mart.columns:
             name = f"{mart.relation}.{quoted(column.name)}"
@@ -65,24 +66,21 @@ def take_mart(warehouse: duckdb.DuckDBPyConnection, mart: Mart, folder: Path) ->
 def count_rows(warehouse: duckdb.DuckDBPyConnection, folder: Path) -> int:
     """Count the rows of the files below a folder, by what the files say of themselves."""
     files = _files(folder)
-    return int(warehouse.execute(f"SELECT count(*) FROM read_parquet({files})").fetchall()[0][0]) if files else 0
+    return int(warehouse.execute(returned_query("count_rows").format(files=files)).fetchall()[0][0]) if files else 0
 
 
 def give_history(warehouse: duckdb.DuckDBPyConnection, mart: Mart, path: Path) -> bool:
-    """Write a table that is kept here to a new file, durably; False where there is no such table.
+    """Write a table that is kept here to a new file; False where there is no such table.
 
-    Uuids are their sixteen bytes there, as in sealed files.
+    A uuid is its sixteen bytes there.
     """
-    found = "SELECT 1 FROM duckdb_tables() WHERE schema_name = ? AND table_name = ?"
-    if warehouse.execute(found, [mart.schema, mart.name]).fetchone() is None:
+    if warehouse.execute(returned_query("is_table"), [mart.schema, mart.name]).fetchone() is None:
         return False
-    items = ", ".join(
-        f"{quoted(column.name)}::BLOB AS {quoted(column.name)}" if column.kind == "UUID" else quoted(column.name)
-        for column in mart.columns
-    )
+    names = ((quoted(column.name), column.kind) for column in mart.columns)
+    items = ", ".join(f"{name}::BLOB AS {name}" if kind == "UUID" else name for name, kind in names)
     path.parent.mkdir(parents=True, exist_ok=True)
-    warehouse.execute(f"COPY (SELECT {items} FROM {mart.relation}) TO {literal(str(path))} (FORMAT parquet)")
-    fsync(path)
+    query = returned_query("write_history")
+    warehouse.execute(query.format(columns=items, relation=mart.relation, path=literal(str(path))))
     return True
 
 

@@ -1,7 +1,7 @@
-"""Build the models on Spark: dbt runs them in a session of its own cluster, and the marts come back into the warehouse.
+"""Build the models on Spark: dbt runs them in a session on its cluster, and the marts come back into the warehouse.
 
-What is computed across machines, Spark computes. Here it is given the files, told of the tables that it made before, and
-asked for what it made. The control of a build (what is new, which checks passed) is `warehouse.builds`, as on DuckDB.
+What is computed across machines, Spark computes. Here it is given the files, told of the tables that it made before,
+and asked for what it made. What is new and which checks passed is noted by `warehouse.builds`, as for DuckDB.
 """
 
 import shutil
@@ -105,8 +105,9 @@ def _take(warehouse: duckdb.DuckDBPyConnection, table: ModelTable, lake: Path) -
         raise BuildFailed(f"{table.mart.name}: {one_line(error)}") from error
 
 
-def _read(spark: SparkSession, query: str) -> list[Mapping[str, object]]:
+def _read(spark: SparkSession, query: str, limit: int) -> list[Mapping[str, object]]:
     try:
-        return [row.asDict() for row in spark.sql(query).collect()]
+        found = spark.sql(query)
+        return [row.asDict() for row in found.orderBy(*found.columns).limit(limit).collect()]
     except PySparkException:
         return []

@@ -1,8 +1,8 @@
 """The tables that dbt makes on Spark: each is Parquet in a folder of the lake, and the newest whole one counts.
 
-A table that is made anew gets a folder of its own, `lake/models/<schema>.<name>/<when the build began>`, which counts once
-the build has passed; days are replaced inside of it. Spark's catalog lasts as long as its session: it is told of the
-tables anew each time, so that a driver that was killed leaves nothing to repair. No warehouse here.
+A table that is made anew gets a folder of its own, `lake/models/<schema>.<name>/<when the build began>`, which counts
+once the build has passed; days are replaced inside of it. Spark's catalog lasts as long as its session: it is told of
+the tables anew each time, so that a driver that was killed leaves nothing to repair. No warehouse here.
 """
 
 import shutil
@@ -28,7 +28,7 @@ SPARK_TYPES = {"TIMESTAMPTZ": "TIMESTAMP", "UUID": "BINARY", "VARCHAR": "STRING"
 
 @dataclass(frozen=True, slots=True)
 class ModelTable:
-    """A table that dbt makes. `is_history`: it is appended to and never made anew, for only refreshes saw what it has."""
+    """A table that dbt makes. `is_history`: it is appended to and never made anew, for only refreshes saw its rows."""
 
     unique_id: str
     mart: Mart

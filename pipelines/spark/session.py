@@ -38,6 +38,8 @@ LOG_BYTES = 2**20
 SETTINGS = {
     "spark.app.name": "footfall",
     "spark.sql.catalogImplementation": "in-memory",
+    # where staging's views are, and what they read
+    "spark.sql.globalTempDatabase": "staging",
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.ansi.enabled": "true",
     "spark.sql.sources.partitionOverwriteMode": "dynamic",

@@ -1,12 +1,13 @@
 """What the models read, given to Spark: the files that the manifest names and no others, as views of its session.
 
-Of event tables these are the sealed files and those of the days that are still open; other tables, and what the warehouse
-knows of itself, are written to the lake for this build. The views are temporary ones, in Spark's schema `staging`.
+Of event tables these are the sealed files, where they are; what is not sealed, other tables, and what the warehouse
+knows of itself are written to the lake for this build. The views are temporary ones, in Spark's schema `staging`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import reduce
 from itertools import groupby
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -34,45 +35,41 @@ META = ("builds", "load_cursors", "touched")
 
 
 def give_sources(spark: "SparkSession", warehouse: duckdb.DuckDBPyConnection, archive: Archive) -> None:
-    """Make a view of each table that models read. The caller holds the writer lock and has prepared the sources."""
+    """Make a view of all that models read. The caller holds the writer lock and has prepared the sources.
+
+    Raises HotRowsNotInLake, LakeNotLocal, duckdb.Error.
+    """
     for table in TABLES:
         columns = declared_columns()[table.name]
         if table.kind == "event":
             files = source_files(warehouse, archive, table.name)
-            _make_view(spark, table.name, _frame(spark, columns, files))
-            _make_view(spark, f"raw_{table.name}", _frame(spark, columns, [file for file in files if file.is_hot]))
+            hot = [file for file in files if file.is_hot]
+            _frame(spark, columns, hot).createOrReplaceGlobalTempView(f"raw_{table.name}")
+            _frame(spark, columns, files).createOrReplaceGlobalTempView(table.name)
         else:
-            exported = SourceFile(export_table(warehouse, archive, f"raw.{table.name}", table.name), columns, True)
-            _make_view(spark, table.name, _frame(spark, columns, [exported]))
+            path = export_table(warehouse, archive, f"raw.{table.name}", table.name)
+            _frame(spark, columns, [SourceFile(path, columns)]).createOrReplaceGlobalTempView(table.name)
     received_days = export_table(warehouse, archive, "sources.received_days", "received_days")
-    _make_view(spark, "sources_received_days", spark.read.parquet(received_days))
+    spark.read.parquet(received_days).createOrReplaceGlobalTempView("sources_received_days")
     spark.sql("CREATE SCHEMA IF NOT EXISTS meta")
     for name in META:
         path = export_table(warehouse, archive, f"meta.{name}", f"meta.{name}")
-        spark.sql(f"CREATE TABLE meta.{name} USING parquet LOCATION '{path}'")
+        spark.sql(f"CREATE TABLE meta.{name} USING parquet LOCATION '{Path(path).parent}'")
 
 
 def _frame(spark: "SparkSession", columns: Mapping[str, str], files: Sequence[SourceFile]) -> "DataFrame":
     """Put together all files, whichever columns an older footfall gave them; what a file lacks is null."""
-    frames = []
+    frames = [spark.createDataFrame([], ", ".join(f"`{name}` {SPARK_TYPES[kind]}" for name, kind in columns.items()))]
     for stored, some in groupby(sorted(files, key=_stored), key=_stored):
         schema = ", ".join(f"`{name}` {SPARK_TYPES[kind]}" for name, kind in stored)
-        frame = spark.read.schema(schema).parquet(*[file.path for file in some])
-        frames.append(frame.selectExpr(*_items(columns, dict(stored))))
-    empty = spark.createDataFrame([], ", ".join(f"`{name}` {SPARK_TYPES[kind]}" for name, kind in columns.items()))
-    return reduce(lambda one, other: one.unionAll(other), frames) if frames else empty
-
-
-def _items(columns: Mapping[str, str], stored: Mapping[str, str]) -> Iterable[str]:
-    return (
-        f"CAST({f'`{name}`' if name in stored else 'NULL'} AS {SPARK_TYPES[kind]}) AS `{name}`"
-        for name, kind in columns.items()
-    )
+        has = {name for name, _ in stored}
+        items = (
+            f"CAST({f'`{name}`' if name in has else 'NULL'} AS {SPARK_TYPES[kind]}) AS `{name}`"
+            for name, kind in columns.items()
+        )
+        frames.append(spark.read.schema(schema).parquet(*[file.path for file in some]).selectExpr(*items))
+    return reduce(lambda one, other: one.unionAll(other), frames)
 
 
 def _stored(file: SourceFile) -> tuple[tuple[str, str], ...]:
     return tuple(file.columns.items())
-
-
-def _make_view(spark: "SparkSession", name: str, frame: "DataFrame") -> None:
-    frame.createOrReplaceGlobalTempView(name)
