@@ -6,7 +6,8 @@ from pipelines.errors import PipelineError
 
 # what stands before the message in the text of an exception of Java's, or of Python's about one
 HEADINGS = re.compile(
-    r"An error occurred while calling \S+\s*:?|(Exception in thread \"[^\"]*\" )?(\b[a-z]\w*\.)+[A-Z]\w*(Exception|Error): "
+    r"An error occurred while calling \S+\s*:?"
+    r"|(Exception in thread \"[^\"]*\" )?(\b[a-z]\w*\.)+[A-Z]\w*(Exception|Error): "
 )
 # where the message ends and the program's own matters begin
 REST = re.compile(r"\n\s*at |\n\t|\nDriver stacktrace:|\n== SQL|\nJVM stacktrace:|\n'?[A-Z]\w+ \[|SQLSTATE: \w{5}")
@@ -56,20 +57,18 @@ class MasterAway(SparkUnusable):
 
 
 class MasterRefuses(SparkUnusable):
-    """what answers at {master} takes no program of Spark {version}: is it the master's port, and a master of that version?"""
+    """what answers at {master} takes no program of Spark {version}: is it a master, and is it of that version?"""
 
     def __init__(self, master: str, version: str) -> None:
         self.master, self.version = master, version
 
 
 class ExecutorsMissing(SparkUnusable):
-    """{master} gives no executor within {seconds:g} s: it has no worker, or none with {memory} and a core free for it {do}"""
+    """{master} gave no executor in {seconds:g} s: it has no worker, or none with {memory} and a core left ({do})"""
 
     def __init__(self, master: str, seconds: float, memory: str) -> None:
         self.master, self.seconds, self.memory = master, seconds, memory
-        self.do = (
-            "(start workers, or ask for less: spark.executor.memory and spark.executor.cores in spark-defaults.conf)"
-        )
+        self.do = "start workers, or ask for less: spark.executor.memory and .cores in spark-defaults.conf"
 
 
 class MemoryTooSmall(SparkUnusable):

@@ -1,4 +1,4 @@
-"""Whether the cluster gives what jobs need to begin. Spark asks for executors for ever; a build that waits has to end."""
+"""Whether the cluster gives what jobs need to begin. Spark asks for executors for ever; a build has to end."""
 
 import threading
 import time
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from pyspark import SparkContext
 
 # an executor is a Java process that a worker starts: some seconds, and some more where machines are busy
-EXECUTOR_SECONDS = 60.0
+EXECUTOR_SECONDS = 120.0
 LOOK_SECONDS = 1.0
 END_SECONDS = 20.0
 
 
 class ExecutorWatch(threading.Thread):
-    """Stops Spark when jobs have been waiting for a first executor for EXECUTOR_SECONDS, or for one in place of all lost.
+    """Stops Spark when jobs have waited for EXECUTOR_SECONDS for a first executor, or for one in place of all lost.
 
     A cluster that gives executors when there are jobs alone (dynamic allocation) may have none in between.
     """

@@ -49,7 +49,7 @@ def is_on_loopback(master: str) -> bool:
 
 
 def master_addresses(master: str) -> list[tuple[str, int]]:
-    """Return where a master of Spark's own kind may be found, one or several; of others none. Raises MasterMalformed."""
+    """Return where masters of Spark's own kind are, of another kind none. Raises MasterMalformed."""
     if LOCAL.fullmatch(master) or OTHER.fullmatch(master):
         return []
     standalone = STANDALONE.fullmatch(master)

@@ -1,7 +1,7 @@
-"""The session in which Spark builds the models: opened on the cluster, watched, and ended with all that was started for it.
+"""The session in which Spark builds the models: opened on the cluster, watched, ended with all that was started for it.
 
-Spark's driver is a Java process of its own, which this one starts and talks to. What it says is kept for the time of the
-session, and only its reason is told. What the models need of Spark is set here; how much memory and how many cores it
+Spark's driver is a Java process of its own, which this one starts and talks to. What it says is kept while the session
+lasts, and only its reason is told. What the models need of Spark is set here; how much memory and how many cores it
 takes is the operator's, in `spark-defaults.conf`. Nothing is known here of models and files.
 """
 
@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from subprocess import STDOUT, TimeoutExpired
 from tempfile import TemporaryFile
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from pipelines.spark.errors import (
     MasterRefuses,
@@ -25,13 +25,14 @@ from pipelines.spark.errors import (
     explain,
 )
 from pipelines.spark.executors import ExecutorWatch
-from pipelines.spark.needs import check_needs, is_on_loopback
+from pipelines.spark.needs import check_needs, is_local, is_on_loopback
 
 if TYPE_CHECKING:
-    from py4j.clientserver import ClientServer
     from pyspark import SparkContext
     from pyspark.sql import SparkSession
 
+# Py4J, by which Python talks to Java, has no types
+Gateway = Any
 STOP_SECONDS = 20
 LOG_BYTES = 2**20
 # what the models and their reading rely on
@@ -74,8 +75,9 @@ def open_session(master: str, lake: Path) -> Iterator["SparkSession"]:
         watch = ExecutorWatch(context, master)
         watch.start()
         try:
-            # a cluster without workers takes jobs as well, and never begins them
-            session.range(1).count()
+            if not is_local(master):
+                # a cluster without workers takes jobs as well, and never begins them
+                session.range(1).count()
             yield session
         except Exception as error:
             if loss := watch.end() or _loss(master, context, gateway, log):
@@ -91,8 +93,8 @@ def open_session(master: str, lake: Path) -> Iterator["SparkSession"]:
 
 
 @contextmanager
-def _java(master: str, lake: Path, log: IO[bytes]) -> Iterator["ClientServer"]:
-    """Start Java and wait for its end. Where this process is killed, Java reads the end of its input and ends as well."""
+def _java(master: str, lake: Path, log: IO[bytes]) -> Iterator[Gateway]:
+    """Start Java and wait for its end. Where this process is killed, Java's input is at its end, and so is Java."""
     from pyspark import SparkConf, SparkContext
     from pyspark.errors import PySparkException
     from pyspark.java_gateway import launch_gateway
@@ -102,7 +104,7 @@ def _java(master: str, lake: Path, log: IO[bytes]) -> Iterator["ClientServer"]:
         settings |= LOOPBACK
     conf = SparkConf(loadDefaults=False).setAll(list(settings.items()))
     try:
-        gateway = launch_gateway(conf, {"stdout": log, "stderr": STDOUT})
+        gateway = launch_gateway(conf, {"stdout": log, "stderr": STDOUT})  # type: ignore[no-untyped-call]
     except PySparkException as error:
         raise SparkNotStarted(master, _said(log)) from error
     process = gateway.proc
@@ -122,10 +124,8 @@ def _java(master: str, lake: Path, log: IO[bytes]) -> Iterator["ClientServer"]:
 
 
 @contextmanager
-def _context(master: str, gateway: "ClientServer") -> Iterator["SparkContext"]:
-    from py4j.protocol import Py4JError
+def _context(master: str, gateway: Gateway) -> Iterator["SparkContext"]:
     from pyspark import SparkContext, __version__
-    from pyspark.errors import PySparkException
     from pyspark.logger import PySparkLogger
 
     for name in LOUD:
@@ -133,7 +133,7 @@ def _context(master: str, gateway: "ClientServer") -> Iterator["SparkContext"]:
     handler = signal.getsignal(signal.SIGINT)
     try:
         context = SparkContext(gateway=gateway)
-    except (Py4JError, PySparkException) as error:
+    except Exception as error:
         reason = explain(error)
         if MEMORY.search(reason):
             raise MemoryTooSmall(reason) from error
@@ -151,7 +151,7 @@ def _context(master: str, gateway: "ClientServer") -> Iterator["SparkContext"]:
             context.stop()
 
 
-def _loss(master: str, context: "SparkContext", gateway: "ClientServer", log: IO[bytes]) -> SparkUnusable | None:
+def _loss(master: str, context: "SparkContext", gateway: Gateway, log: IO[bytes]) -> SparkUnusable | None:
     """Tell whether Spark has ended by itself, and why."""
     try:
         if not context._jsc.sc().isStopped():
