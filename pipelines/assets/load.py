@@ -54,6 +54,8 @@ def load_asset(tables: Mapping[str, str]) -> dg.AssetsDefinition:
                 archive_address=settings.archive_address,
                 wait_seconds=WRITER_WAIT_SECONDS,
                 run_id=context.run.run_id,
+                # there the cluster reads it
+                into_lake=settings.engine != "duckdb",
             )
         except TRANSIENT:
             raise

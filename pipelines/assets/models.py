@@ -14,8 +14,8 @@ from typing import Any
 import dagster as dg
 
 from pipelines.assets.load import WAREHOUSE_POOL, WRITER_WAIT_SECONDS
-from pipelines.dbt_project import NodeResult, ParsedProject, build
-from pipelines.failed_rows import with_failed_rows
+from pipelines.dbt_project import NodeResult, ParsedProject
+from pipelines.engine import chosen_engine
 from pipelines.settings import Settings
 from pipelines.translator import UNIQUE_ID, model_specs
 from warehouse.archive.sources import prepare_sources
@@ -81,37 +81,55 @@ def build_id(run: dg.DagsterRun) -> str:
 def run_build(
     project: ParsedProject, settings: Settings, run: dg.DagsterRun, *, full: bool = False
 ) -> list[NodeResult]:
-    """Build and test what is new, or all, signed as this run's. The caller holds the writer's lock."""
+    """Build and test what is new, or all, signed as this run's, on the engine that the settings name.
+
+    The caller holds the writer's lock.
+    """
     require_loads(settings.warehouse_path)
     prepare_sources(settings.warehouse_path, settings.archive_address)
     take_over_observed(settings.warehouse_path, settings.published_path)
+    engine = chosen_engine(project, settings)
     touched = begin_build(
         settings.warehouse_path,
         build_id(run),
         code_version=version("footfall"),
-        models_version=project.fingerprint,
-        models=project.relations(),
-        full=full,
+        models_version=engine.project.fingerprint,
+        models=engine.relations(),
+        full=full or not engine.has_all_tables(),
     )
-    results = build(project, settings.dbt_folder, touched)
-    results = with_failed_rows(settings.warehouse_path, results, settings.archive_address)
+    results = engine.build(touched)
     if not any(result.is_failed for result in results):
         finish_build(settings.warehouse_path, build_id(run))
     return results
 
 
-def told_by_model(settings: Settings, results: Sequence[NodeResult]) -> dict[str, dict[str, int | float]]:
+def told_by_model(settings: Settings, results: Sequence[NodeResult]) -> dict[str, dict[str, int | float | str]]:
     """Return what the UI shows of each model that was built, by its name. The caller holds the writer's lock."""
     built = [result for result in results if result.kind == "model" and result.is_done]
+    if settings.engine != "duckdb":
+        counted = {result.name: result.row_count for result in built}
+    else:
+        counted = _row_counts(settings, built)
+    return {
+        result.name: {
+            "engine": settings.engine,
+            "duration_seconds": result.duration_seconds,
+            **({} if (count := counted[result.name]) is None else {ROW_COUNT: count}),
+        }
+        for result in built
+    }
+
+
+def _row_counts(settings: Settings, built: Sequence[NodeResult]) -> dict[str, int | None]:
+    """Count the rows of tables and views in the warehouse."""
     with open_warehouse(settings.warehouse_path) as connection:
         # views are among them
         open_archive(settings.archive_address, settings.warehouse_path).attach(connection)
-        relations = [f"{quoted(result.schema_name)}.{quoted(result.name)}" for result in built]
-        counts = [connection.sql(f"FROM {relation} SELECT count(*)").fetchall()[0][0] for relation in relations]
-    return {
-        result.name: {ROW_COUNT: count, "duration_seconds": result.duration_seconds}
-        for result, count in zip(built, counts, strict=True)
-    }
+        relations = {result.name: f"{quoted(result.schema_name)}.{quoted(result.name)}" for result in built}
+        return {
+            name: connection.sql(f"FROM {relation} SELECT count(*)").fetchall()[0][0]
+            for name, relation in relations.items()
+        }
 
 
 def _evaluation(spec: dg.AssetCheckSpec, result: NodeResult) -> dg.AssetCheckResult:

@@ -6,7 +6,7 @@ and asked for what it made. What is new and which checks passed is noted by `war
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -35,54 +35,60 @@ GIVEN = "0-given"
 RETURNED = ("marts", "meta")
 
 
-def relations_that_return(project: ParsedProject) -> list[str]:
-    """Return the tables `schema.name` that a build brings into the warehouse."""
-    tables = model_tables(project.for_dbt())
-    return [f"{table.mart.schema}.{table.mart.name}" for table in tables if _returns(table)]
+@dataclass(frozen=True)
+class Spark:
+    """The engine for what one machine cannot hold; `project` is as parsed for it."""
 
+    project: ParsedProject
+    settings: Settings
 
-def has_all_tables(project: ParsedProject, settings: Settings) -> bool:
-    """Tell whether each table of the project was made before, so that a build may do what is new alone."""
-    lake = lake_folder(open_archive(settings.archive_address, settings.warehouse_path))
-    tables = model_tables(project.for_dbt())
-    return all(table.current(lake) is not None for table in tables if not table.is_history)
+    def relations(self) -> list[str]:
+        """Those that are brought back: what people read, and the histories."""
+        return [f"{table.mart.schema}.{table.mart.name}" for table in self._tables() if _returns(table)]
 
+    def has_all_tables(self) -> bool:
+        """Look into the lake. Raises LakeNotLocal."""
+        lake = lake_folder(open_archive(self.settings.archive_address, self.settings.warehouse_path))
+        return all(table.current(lake) is not None for table in self._tables() if not table.is_history)
 
-def build_on_spark(
-    project: ParsedProject, settings: Settings, touched: Sequence[str] | None = None
-) -> list[NodeResult]:
-    """Build and test as `pipelines.dbt_project.build` does, on the cluster that the settings name.
+    def build(self, touched: Sequence[str] | None) -> list[NodeResult]:
+        """Build on the cluster that the settings name, and bring back what was built, if no check failed.
 
-    Marts and histories that were built are in the warehouse afterwards, if no check failed. The caller holds the
-    writer's lock and has prepared the sources. Raises SparkUnusable, BuildFailed.
-    """
-    archive = open_archive(settings.archive_address, settings.warehouse_path)
-    lake = lake_folder(archive)
-    tables = model_tables(project.for_dbt())
-    name = f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
-    with open_session(settings.spark_master, lake) as spark, open_warehouse(settings.warehouse_path) as warehouse:
-        archive.attach(warehouse)
-        give_sources(spark, warehouse, archive)
-        for table in tables:
-            if table.is_history:
-                _give_history(warehouse, table, lake)
-        register(spark, tables, lake)
-        variables = {"lake": str(lake), "build": name}
-        if touched is not None:
-            build_views(project, settings.dbt_folder, variables)
-        results = build(project, settings.dbt_folder, touched, variables)
-        results = [with_rows(result, partial(_read, spark)) for result in results]
-    if any(result.is_failed for result in results):
-        return results
-    done = {result.unique_id for result in results if result.is_done}
-    built = [table for table in tables if table.unique_id in done]
-    for table in built:
-        if table.is_made_anew(lake, is_full=touched is None):
-            table.mark_whole(lake, name)
-    with open_warehouse(settings.warehouse_path) as warehouse:
-        counts = {table.unique_id: _take(warehouse, table, lake) for table in built}
-    remove_old(tables, lake)
-    return [replace(result, row_count=counts.get(result.unique_id)) for result in results]
+        The sources are prepared. Raises SparkUnusable, BuildFailed, LakeNotLocal, HotRowsNotInLake.
+        """
+        archive = open_archive(self.settings.archive_address, self.settings.warehouse_path)
+        lake = lake_folder(archive)
+        tables = self._tables()
+        name = f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
+        with (
+            open_session(self.settings.spark_master, lake) as spark,
+            open_warehouse(self.settings.warehouse_path) as warehouse,
+        ):
+            archive.attach(warehouse)
+            give_sources(spark, warehouse, archive)
+            for table in tables:
+                if table.is_history:
+                    _give_history(warehouse, table, lake)
+            register(spark, tables, lake)
+            variables = {"lake": str(lake), "build": name}
+            if touched is not None:
+                build_views(self.project, self.settings.dbt_folder, variables)
+            results = build(self.project, self.settings.dbt_folder, touched, variables)
+            results = [with_rows(result, partial(_read, spark)) for result in results]
+        if any(result.is_failed for result in results):
+            return results
+        done = {result.unique_id for result in results if result.is_done}
+        built = [table for table in tables if table.unique_id in done]
+        for table in built:
+            if table.is_made_anew(lake, is_full=touched is None):
+                table.mark_whole(lake, name)
+        with open_warehouse(self.settings.warehouse_path) as warehouse:
+            counts = {table.unique_id: _take(warehouse, table, lake) for table in built}
+        remove_old(tables, lake)
+        return [replace(result, row_count=counts.get(result.unique_id)) for result in results]
+
+    def _tables(self) -> list[ModelTable]:
+        return model_tables(self.project.for_dbt())
 
 
 def _returns(table: ModelTable) -> bool:

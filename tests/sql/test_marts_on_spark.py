@@ -9,7 +9,7 @@ import pytest
 
 from pipelines.dbt_project import parse
 from pipelines.settings import Settings
-from pipelines.spark.build import SPARK, build_on_spark, has_all_tables, relations_that_return
+from pipelines.spark.build import SPARK, Spark
 from tests.spark_cluster import spark_cluster
 from tests.sql import histories, state_history
 from tests.sql.conftest import Models
@@ -17,8 +17,10 @@ from tests.sql.production import Production, project_of
 from tests.sql.rows import insert
 from warehouse.archive.seal import seal
 from warehouse.archive.sources import prepare_sources
+from warehouse.archive.store import open_archive
 from warehouse.builds import begin_build, finish_build
 from warehouse.connection import open_warehouse, transaction
+from warehouse.lake.removal import remove_hot_rows
 from warehouse.load import load
 from warehouse.touched import touch_days
 
@@ -56,7 +58,7 @@ def test_marts_equal_those_of_duckdb(
         state_history.settle_ledger(late)
     histories.insert_rows(database, chance, 5, received_at=f"{histories.ENDED_DAY} 13:00Z")
     _live(database, chance, 3)
-    load(database_url, models.warehouse_path)
+    load(database_url, models.warehouse_path, into_lake=True)
     _empty_a_day(models)
     assert on_spark.build() is not None
     assert models.rows(ON_LONELY_DAY) == []
@@ -67,19 +69,18 @@ class OnSpark:
     """Refreshes of one home as production does them with the engine spark, without Dagster."""
 
     def __init__(self, production: Production, master: str) -> None:
-        self.production = production
-        self.path = production.models.warehouse_path
-        self.project = parse(production.models.home / "dbt", production.project.transforms, SPARK)
-        self.settings = Settings(
+        self.production, self.path = production, production.models.warehouse_path
+        settings = Settings(
             footfall_home=production.models.home,
             database_url=production.database_url,
             footfall_engine=SPARK,
             footfall_spark_master=master,
         )
+        self.engine = Spark(parse(settings.dbt_folder, production.project.transforms, SPARK), settings)
 
     def refresh(self) -> list[str] | None:
         """Load and build; return which tables had something new, or None where all was built from the start."""
-        load(self.production.database_url, self.path)
+        load(self.production.database_url, self.path, into_lake=True)
         return self.build()
 
     def build(self) -> list[str] | None:
@@ -87,11 +88,11 @@ class OnSpark:
         touched = begin_build(
             self.path,
             "a build",
-            models_version=self.project.fingerprint,
-            models=relations_that_return(self.project),
-            full=not has_all_tables(self.project, self.settings),
+            models_version=self.engine.project.fingerprint,
+            models=self.engine.relations(),
+            full=not self.engine.has_all_tables(),
         )
-        results = build_on_spark(self.project, self.settings, touched)
+        results = self.engine.build(touched)
         assert [(result.name, result.status, result.message) for result in results if result.is_failed] == []
         finish_build(self.path, "a build")
         return touched
@@ -112,6 +113,8 @@ def _live(database: psycopg.Connection, chance: random.Random, count: int) -> No
 
 def _empty_a_day(models: Models) -> None:
     """Let a day lose all its rows, as an erasure does."""
+    archive = open_archive(None, models.warehouse_path)
     with open_warehouse(models.warehouse_path) as warehouse, transaction(warehouse):
-        warehouse.execute("DELETE FROM raw.activity_events WHERE created_at::DATE = ?", [LONELY_DAY])
+        on_the_day = f"created_at::DATE = '{LONELY_DAY}'"
+        remove_hot_rows(warehouse, archive, "activity_events", on_the_day, reason="a test")
         touch_days(warehouse, LONELY_DAY, LONELY_DAY)
