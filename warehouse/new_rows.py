@@ -6,6 +6,7 @@ from pathlib import Path
 import duckdb
 
 from warehouse.connection import open_warehouse
+from warehouse.lake.hot import is_in_lake, named_files
 from warehouse.cursors import Cursor
 from warehouse.postgres import snapshot_xmax
 from warehouse.queries import new_rows_query
@@ -32,10 +33,17 @@ def newest_event_age_seconds(warehouse_path: Path, wait_seconds: float = 0) -> f
 
     By this host's clock, the events' is that of Postgres. Raises WriterBusy.
     """
-    queries = [new_rows_query("newest_row").format(table=table) for table in EVENT_TABLES]
     with (
         writer_lock(warehouse_path, wait_seconds, purpose="look for the newest event"),
         open_warehouse(warehouse_path) as warehouse,
     ):
-        found = [moment for query in queries for (moment,) in warehouse.execute(query).fetchall() if moment]
+        found = [newest for table in EVENT_TABLES for newest in _newest(warehouse, table)]
     return max((datetime.now(UTC) - max(found)).total_seconds(), 0.0) if found else None
+
+
+def _newest(warehouse: duckdb.DuckDBPyConnection, table_name: str) -> list[datetime]:
+    """Tell when the newest hot row was received, if there is any; of files without opening one."""
+    if is_in_lake(warehouse, table_name):
+        return [file.newest_received_at for file in named_files(warehouse, table_name)]
+    rows = warehouse.execute(new_rows_query("newest_row").format(table=table_name)).fetchall()
+    return [moment for (moment,) in rows if moment]

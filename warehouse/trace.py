@@ -50,10 +50,15 @@ class Looked:
     files: Sequence[SealedFile]
 
 
-def look(warehouse_path: Path, event_id: UUID, wait_seconds: float) -> Looked:
-    """Ask the file, once a writer has ended. Raises WriterBusy, WarehouseUnusable."""
+def look(warehouse_path: Path, event_id: UUID, wait_seconds: float, archive: Archive | None = None) -> Looked:
+    """Ask the file, once a writer has ended; where hot rows are in the lake of an `archive` in a bucket, also this one.
+
+    Raises WriterBusy, WarehouseUnusable.
+    """
     with writer_lock(warehouse_path, wait_seconds, purpose=PURPOSE), open_warehouse(warehouse_path) as warehouse:
         try:
+            if archive is not None:
+                archive.attach(warehouse)
             hot = [event for table in EVENT_TABLES for event in _hot(warehouse, table, event_id)]
             # also those of a load that stopped: they say how far it came
             cursors = warehouse.execute(duckdb_query("cursors")).fetchall()

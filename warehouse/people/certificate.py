@@ -4,11 +4,14 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from warehouse.archive.address import is_s3
+from warehouse.archive.store import LAKE
 from warehouse.people.erasures import CHANGED, PENDING, Erasure
 from warehouse.people.holdings import BY_TABLE, HOLDINGS, STAYS, STAYS_IN_BUCKET
 from warehouse.people.search import LEFTOVERS, STORES, Found
 
 SPOOL = "spool"
+# what another engine made of events that it was given
+MODELS = f"{LAKE}/models"
 OUR_SCHEMAS = {"raw", "meta", "staging", "intermediate", "marts"}
 
 
@@ -60,6 +63,8 @@ def remedies(found: Iterable[Found]) -> list[str]:
 def _remedy(found: Found) -> str:
     if found.store == SPOOL:
         return f"{found.place}: {_remedy_of_spool(found.place)}"
+    if found.place.startswith(MODELS):
+        return f"{found.place}: build with FOOTFALL_ENGINE=spark, or remove {MODELS} where that is no longer used"
     if not _is_ours(found):
         return f"{found.place} ({found.store}) is not footfall's: remove the rows there, then run the command again"
     return "what came in since the removal began: run the command again; if it goes on, stop what sends it"
@@ -76,7 +81,7 @@ def _is_ours(found: Found) -> bool:
         return True
     first, _, rest = found.place.partition("/" if found.store == "archive" else ".")
     if found.store == "archive":
-        return first in BY_TABLE or first == "only-here"
+        return first in BY_TABLE or first in {"only-here", LAKE}
     if found.store == "Postgres":
         return first == "public" and rest.partition("_p2")[0] in BY_TABLE
     return first in OUR_SCHEMAS

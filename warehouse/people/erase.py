@@ -93,7 +93,7 @@ def remove(
         if leftover_count:
             note(connection, erasure, LEFTOVERS, {"files removed, which were not read": leftover_count})
         postgres.remove(connection, erasure, raw.count_late(warehouse, person))
-        raw.remove(warehouse, connection, erasure)
+        raw.remove(warehouse, archive, connection, erasure)
         files.rewrite_sealed(warehouse, archive, erasure)
         files.rewrite_others(warehouse, archive, connection, erasure)
         _remove_restored(connection, warehouse_path, erasure)

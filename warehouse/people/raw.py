@@ -1,6 +1,6 @@
 """A person's rows in `warehouse.duckdb`: removed in one transaction, and their days noted, so that they are built anew.
 
-The caller holds the writer lock. Sealed files are `archive.py`; of the marts a refresh makes others.
+The caller holds the writer lock. Hot files of the lake are rows of `warehouse.duckdb` here. Sealed files are `archive.py`; of the marts a refresh makes others.
 """
 
 from collections.abc import Iterable, Iterator
@@ -9,7 +9,11 @@ import duckdb
 import psycopg
 
 from warehouse.archive.manifest import known_files
+from warehouse.archive.store import Archive
 from warehouse.connection import literal, transaction
+from warehouse.lake.files import remove_exported
+from warehouse.lake.hot import is_in_lake, remove_unnamed
+from warehouse.lake.removal import remove_hot_rows
 from warehouse.people.erasures import Erasure, note_before, note_behind
 from warehouse.people.holdings import BY_TABLE
 from warehouse.people.matching import NOBODY, NOBODYS, holding_condition, nobodys_in_sessions
@@ -57,14 +61,19 @@ def count_late(warehouse: duckdb.DuckDBPyConnection, person: Person) -> DayCount
     return counts
 
 
-def remove(warehouse: duckdb.DuckDBPyConnection, connection: psycopg.Connection, erasure: Erasure) -> None:
-    """Delete or give a pseudonym to all raw rows of the person; note what that was."""
+def remove(
+    warehouse: duckdb.DuckDBPyConnection, archive: Archive, connection: psycopg.Connection, erasure: Erasure
+) -> None:
+    """Delete or give a pseudonym to all raw rows of the person, those in hot files too; note what that was."""
     conditions = dict(raw_conditions(erasure.person))
     counts = {table: _count(warehouse, f"raw.{table}", found) for table, found in conditions.items()}
     counts[NOBODYS] = count_nobodys(warehouse, erasure.person, "raw")
     note_before(connection, erasure, STORE, {table: count for table, count in counts.items() if count})
     with transaction(warehouse):
-        _remove(warehouse, erasure, conditions)
+        _remove(warehouse, archive, erasure, conditions)
+    # what files there were with the person, also of a run that was killed, and what is exported anew
+    remove_unnamed(warehouse, archive)
+    remove_exported(archive)
     note_behind(connection, erasure, STORE)
 
 
@@ -76,7 +85,9 @@ def raw_conditions(person: Person) -> Iterator[tuple[str, str]]:
             yield table.name, found
 
 
-def _remove(warehouse: duckdb.DuckDBPyConnection, erasure: Erasure, conditions: dict[str, str]) -> None:
+def _remove(
+    warehouse: duckdb.DuckDBPyConnection, archive: Archive, erasure: Erasure, conditions: dict[str, str]
+) -> None:
     ids = {"user_id": erasure.person.user_id, "pseudonym": erasure.pseudonym}
     for table in TABLES:
         found = conditions.get(table.name, NOBODY)
@@ -88,6 +99,8 @@ def _remove(warehouse: duckdb.DuckDBPyConnection, erasure: Erasure, conditions: 
         elif table.name in BALANCES:
             amount, _ = BALANCES[table.name]
             warehouse.execute(people_query("balance_raw").format(table=table.name, amount=amount, **ids))
+        elif table.kind == "event" and is_in_lake(warehouse, table.name):
+            remove_hot_rows(warehouse, archive, table.name, found, reason=erasure.mark)
         else:
             warehouse.execute(people_query("delete_raw").format(table=table.name, condition=found))
     if erasure.person.account_id is not None:

@@ -7,13 +7,14 @@ Whoever calls holds the writer lock.
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 import duckdb
 import psycopg
 
 from warehouse.archive.manifest import known_files
-from warehouse.archive.store import Archive
+from warehouse.archive.store import LAKE, Archive
 from warehouse.connection import literal, quoted
 from warehouse.people import archive as files
 from warehouse.people import postgres
@@ -101,11 +102,19 @@ def _in_archive(warehouse: duckdb.DuckDBPyConnection, archive: Archive, person: 
     parts: dict[str, list[str]] = defaultdict(list)
     for file in known_files(warehouse):
         parts[file.table_name].append(file.path)
-    for names in [*parts.values(), *([name] for name in files.other_files(warehouse, archive))]:
+    groups = [*parts.items(), *((name.partition("/")[0], [name]) for name in files.other_files(warehouse, archive))]
+    for table, names in [*groups, *_in_lake(archive)]:
         columns = files.columns_of(warehouse, archive, names)
-        for where, is_others in _wheres(names[0].partition("/")[0], columns, person, "duckdb"):
+        for where, is_others in _wheres(table, columns, person, "duckdb"):
             for name, count in files.count_in_files(warehouse, archive, names, where):
                 yield Found("archive", name, count, is_others)
+
+
+def _in_lake(archive: Archive) -> Iterator[tuple[str, list[str]]]:
+    """Give the files of the lake by their folders, each with the name of the table or model that it is of."""
+    names = sorted(name for name in archive.listing(LAKE) if name.endswith(".parquet"))
+    for (_, _, table), of_table in groupby(names, key=lambda name: name.split("/")[:3]):
+        yield table.rpartition(".")[2], list(of_table)
 
 
 def _wheres(table: str, columns: Mapping[str, str], person: Person, engine: Engine) -> Iterator[tuple[str, bool]]:
