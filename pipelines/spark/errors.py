@@ -12,7 +12,8 @@ HEADINGS = re.compile(
 # where the message ends and the program's own matters begin
 REST = re.compile(r"\n\s*at |\n\t|\nDriver stacktrace:|\n== SQL|\nJVM stacktrace:|\n'?[A-Z]\w+ \[|SQLSTATE: \w{5}")
 CAUSE = re.compile(r"Caused by: (?P<cause>.+)")
-OUT_OF_MEMORY = re.compile(r"OutOfMemoryError|exceeded (?:executor|driver) memory|memory limits", re.IGNORECASE)
+# 52 is what an executor ends with that had too little; one that the system killed for it ends with 137
+OUT_OF_MEMORY = re.compile(r"OutOfMemoryError|memory limits|exited with code (52|137)\b")
 AT_EXECUTOR = re.compile(r"executor \d+|ExecutorLostFailure")
 TOO_BIG_TO_COLLECT = "spark.driver.maxResultSize"
 
@@ -85,6 +86,13 @@ class SparkNotStarted(SparkUnusable):
         self.master, self.reason = master, reason
 
 
+class SparkFailed(SparkUnusable):
+    """Spark failed: {reason}"""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+
+
 class SparkLost(SparkUnusable):
     """Spark at {master} ended during the build: {reason} (nothing is published; the next refresh builds it)"""
 
@@ -109,4 +117,4 @@ def _message(text: str) -> str:
     message = REST.split(causes[-1] if causes else text.strip(), maxsplit=1)[0]
     while message != (shorter := HEADINGS.sub("", message, count=1).strip()):
         message = shorter
-    return " ".join(message.split()) or type(text).__name__
+    return " ".join(message.split()) or "it gives no reason"
