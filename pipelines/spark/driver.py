@@ -45,7 +45,7 @@ class Driver:
 
         if (code := self.process.poll()) is not None:
             return SparkLost(self.master, f"its driver, a Java process, ended with {code}")
-        told = said(self.log)
+        told = _errors_in(self.log)[-1]
         return MasterRefuses(self.master, __version__) if UNRESPONSIVE in told else SparkLost(self.master, told)
 
 
@@ -61,7 +61,7 @@ def start_driver(master: str, settings: Mapping[str, str]) -> Iterator[Driver]:
         try:
             gateway = launch_gateway(conf, {"stdout": log, "stderr": STDOUT})  # type: ignore[no-untyped-call]
         except PySparkException as error:
-            raise SparkNotStarted(master, said(log)) from error
+            raise SparkNotStarted(master, _errors_in(log)[0]) from error
         try:
             yield Driver(master, gateway, gateway.proc, log)
         finally:
@@ -70,11 +70,11 @@ def start_driver(master: str, settings: Mapping[str, str]) -> Iterator[Driver]:
             _end(gateway)
 
 
-def said(log: IO[bytes]) -> str:
-    """Return the last that Java told of an error, else its last line. It writes at its own place: nothing is moved."""
+def _errors_in(log: IO[bytes]) -> list[str]:
+    """Return what Java told of errors, else its last line. It writes at its own place, so nothing is moved."""
     lines = os.pread(log.fileno(), LOG_BYTES, 0).decode(errors="replace").splitlines()
-    told = [line for line in lines if TELLING.search(line)] or lines or ["it said nothing"]
-    return explain(HEADING.sub("", told[-1]))
+    told = [line for line in lines if TELLING.search(line)] or lines[-1:] or ["it said nothing"]
+    return [explain(HEADING.sub("", line)) for line in told]
 
 
 def _end(gateway: Any) -> None:  # noqa: ANN401 (Py4J has no types)

@@ -73,10 +73,10 @@ class ExecutorsMissing(SparkUnusable):
 
 
 class MemoryTooSmall(SparkUnusable):
-    """Spark has too little memory to start: {reason} (in spark-defaults.conf)"""
+    """{setting} is {found} MiB, and Spark does not start with less than {needed}: raise it in spark-defaults.conf"""
 
-    def __init__(self, reason: str) -> None:
-        self.reason = reason
+    def __init__(self, setting: str, found: int, needed: int) -> None:
+        self.setting, self.found, self.needed = setting, found, needed
 
 
 class SparkNotStarted(SparkUnusable):

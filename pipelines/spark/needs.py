@@ -18,8 +18,9 @@ PROBE_SECONDS = 5
 JAVA = """
 SPARK_HOME="${SPARK_HOME:-$0}"
 . "$SPARK_HOME/bin/load-spark-env.sh"
-exec "${JAVA_HOME:+$JAVA_HOME/bin/}java" -version
+"${JAVA_HOME:+$JAVA_HOME/bin/}java" -version
 """
+SHELL = re.compile(r"^.*: line \d+: ")
 VERSION = re.compile(r'version "(?:1\.)?(?P<major>\d+)')
 LOCAL = re.compile(r"local(\[(\*|[1-9]\d*)(\s*,\s*[1-9]\d*)?\])?")
 STANDALONE = re.compile(r"spark://(?P<addresses>.+)")
@@ -84,7 +85,7 @@ def _check_java() -> None:
     version = VERSION.search(answer.stdout)
     if answer.returncode or version is None:
         last = answer.stdout.strip().splitlines()[-1:] or [f"it ended with {answer.returncode}"]
-        raise JavaMissing(OLDEST_JAVA, last[0].split(": line ")[-1].split(": ", 1)[-1])
+        raise JavaMissing(OLDEST_JAVA, SHELL.sub("", last[0]))
     if (major := int(version["major"])) < OLDEST_JAVA:
         raise JavaTooOld(OLDEST_JAVA, major)
 

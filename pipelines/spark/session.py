@@ -39,7 +39,7 @@ SETTINGS = {
 LOOPBACK = {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
 # these write a query with its stack to stderr for each error that Python is told of anyway
 LOUD = ("SQLQueryContextLogger", "DataFrameQueryContextLogger")
-MEMORY = re.compile(r"memory \d+ must be at least", re.IGNORECASE)
+MEMORY = re.compile(r"(?P<of>System|Executor) memory (?P<found>\d+) must be at least (?P<needed>\d+)")
 
 
 @contextmanager
@@ -84,12 +84,18 @@ def _start(driver: Driver) -> "SparkContext":
     try:
         return SparkContext(gateway=driver.gateway)
     except Exception as error:
-        reason = explain(error)
-        raise (MemoryTooSmall(reason) if MEMORY.search(reason) else SparkNotStarted(driver.master, reason)) from error
+        raise _refusal(driver.master, explain(error)) from error
     finally:
         # Spark's own would stay after the session, and hide from Dagster that a run is to be cancelled
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGINT, handler)
+
+
+def _refusal(master: str, reason: str) -> SparkUnusable:
+    if not (memory := MEMORY.search(reason)):
+        return SparkNotStarted(master, reason)
+    setting = "spark.driver.memory" if memory["of"] == "System" else "spark.executor.memory"
+    return MemoryTooSmall(setting, int(memory["found"]) // 2**20, int(memory["needed"]) // 2**20)
 
 
 def _session(context: "SparkContext", master: str) -> "SparkSession":

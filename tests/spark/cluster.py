@@ -36,6 +36,11 @@ class SparkCluster:
     page: str
     workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
+    @property
+    def worker_count(self) -> int:
+        """How many run."""
+        return sum(worker.poll() is None for worker in self.workers)
+
     def start_workers(self, count: int) -> None:
         """Start workers at once, with a core and WORKER_MEMORY each, and wait until the master knows them."""
         wanted = len(self._alive_workers()) + count
@@ -50,13 +55,15 @@ class SparkCluster:
 
     def keep_workers(self, count: int) -> None:
         """Start as many as there are too few, for a test before may have killed some."""
-        running = sum(worker.poll() is None for worker in self.workers)
-        if running < count:
-            self.start_workers(count - running)
+        if self.worker_count < count:
+            self.start_workers(count - self.worker_count)
 
-    def kill_worker(self) -> None:
-        """Kill the first that still runs, with the executor that it started."""
-        kill(next(worker for worker in self.workers if worker.poll() is None))
+    def kill_workers(self, count: int) -> None:
+        """Kill the first that still run, each with the executors that it started, and wait until the master knows."""
+        wanted = len(self._alive_workers()) - count
+        for worker in [worker for worker in self.workers if worker.poll() is None][:count]:
+            kill(worker)
+        wait_until(lambda: len(self._alive_workers()) <= wanted)
 
     def cores_used(self) -> int:
         """How many cores executors have now, as the master counts them."""
