@@ -14,6 +14,9 @@ from benchmarks.erase import DEFAULT_ROW_COUNT as ERASE_ROW_COUNT
 from benchmarks.erase import measure_erase
 from benchmarks.expire import DEFAULT_DAYS, DEFAULT_ROWS_A_DAY, measure_expire
 from benchmarks.footprint import DEFAULT_MINUTES, measure_footprint
+from benchmarks.growth import DEFAULT_DAY as GROWTH_DAY
+from benchmarks.growth import DEFAULT_EVENT_COUNT as GROWTH_EVENTS
+from benchmarks.growth import measure_growth, read_page, show_growth
 from benchmarks.ingest import measure_batches, measure_singles
 from benchmarks.ledger import measure_ledger
 from benchmarks.load import DEFAULT_ROW_COUNT, MEMORY_ROW_COUNT, measure_load, measure_memory
@@ -58,10 +61,18 @@ def _benchmarks(given: argparse.Namespace, url: str, folder: Path) -> dict[str, 
         "expire": lambda: measure_expire(url, folder, given.days, given.rows_a_day),
         "stats": lambda: measure_stats(url, folder, STATS_ROW_COUNT, given.repetitions),
         "admin": lambda: measure_admin(url, folder, given.admin_events, given.seconds),
+        "growth": lambda: _growth(given, url, folder),
         "footprint": lambda: measure_footprint(folder, given.idle_minutes),
         "memory": lambda: measure_memory(url, MEMORY_ROW_COUNT),
         **agents,
     }
+
+
+def _growth(given: argparse.Namespace, url: str, folder: Path) -> RenderableType:
+    if given.measured:
+        return show_growth(read_page(given.measured), given.page, given.chart)
+    counts = (given.growth_events, given.growth_day, given.repetitions)
+    return measure_growth(url, folder, *counts, given.page, given.chart)
 
 
 def _arguments() -> argparse.Namespace:
@@ -70,7 +81,8 @@ def _arguments() -> argparse.Namespace:
         "names",
         nargs="*",
         metavar="NAME",
-        help="singles, batches, ledger, load, refresh, stats, admin, seal, erase, footprint, memory, agents; or all",
+        help="singles, batches, ledger, load, refresh, stats, admin, seal, erase, growth, footprint, memory, agents; "
+        "or all",
     )
     parser.add_argument("--rows", type=int, default=DEFAULT_ROW_COUNT, help="events to load (default %(default)s)")
     parser.add_argument("--events", type=int, default=DEFAULT_EVENT_COUNT, help="to seal (default %(default)s)")
@@ -84,6 +96,15 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--rows-a-day", type=int, default=DEFAULT_ROWS_A_DAY, help="events of each of them (default %(default)s)"
     )
+    parser.add_argument(
+        "--growth-events", type=int, default=GROWTH_EVENTS, help="to take all the way (default %(default)s)"
+    )
+    parser.add_argument(
+        "--growth-day", type=int, default=GROWTH_DAY, help="events of the day that is built (default %(default)s)"
+    )
+    parser.add_argument("--measured", type=Path, metavar="PAGE", help="growth: reckon with what stands there")
+    parser.add_argument("--page", type=Path, help="growth: where to write the tables, such as docs/scale.md")
+    parser.add_argument("--chart", type=Path, metavar="FILE", help="growth: where to draw the chart, a PNG")
     parser.add_argument("--repetitions", type=int, default=5, help="runs of each (default %(default)s)")
     parser.add_argument(
         "--seconds", type=float, default=10, help="of single events, earnings, stats, each run (default %(default)s)"

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Literal
 
 import duckdb
 import psycopg
@@ -19,7 +20,9 @@ from rich.console import Group
 from rich.table import Table
 
 from benchmarks.load import INSERT_EVENTS
-from pipelines.dbt_project import NodeResult, ParsedProject, build, parse
+from pipelines.dbt_project import NodeResult, ParsedProject, parse
+from pipelines.engine import chosen_engine
+from pipelines.settings import Settings, adopt
 from warehouse.archive import seal
 from warehouse.archive.manifest import complete_manifest, last_hash
 from warehouse.archive.sources import prepare_sources
@@ -90,38 +93,67 @@ class Refresh:
 
 @dataclass(frozen=True)
 class Bench:
-    """A home folder, the project parsed, and the Postgres that new events come from."""
+    """A home folder, the project parsed, the Postgres that new events come from, and what builds the models."""
 
     home: Path
     database_url: str
     project: ParsedProject
     archive_address: str | None = None
+    engine: Literal["duckdb", "spark"] = "duckdb"
+    spark_master: str = "local[*]"
+
+    @property
+    def settings(self) -> Settings:
+        """What an installation with this home would be told."""
+        return Settings(
+            footfall_home=self.home,
+            database_url=self.database_url,
+            footfall_archive=self.archive_address,
+            footfall_engine=self.engine,
+            footfall_spark_master=self.spark_master,
+        )
 
     @property
     def warehouse_path(self) -> Path:
         """Where the warehouse file is."""
-        return self.home / "warehouse" / "warehouse.duckdb"
+        return self.settings.warehouse_path
 
     def refresh(self, *, full: bool = False) -> Refresh:
         """Do what the job does, step by step."""
-        os.environ.update(FOOTFALL_HOME=str(self.home), FOOTFALL_ARCHIVE=self.archive_address or "")
         done = Refresh()
         started = time.perf_counter()
-        load(self.database_url, self.warehouse_path, archive_address=self.archive_address)
+        self.load()
         done.load = time.perf_counter() - started
         started = time.perf_counter()
+        done.results = self.build(full=full)
+        done.models = time.perf_counter() - started
+        started = time.perf_counter()
+        self.publish()
+        done.publish = time.perf_counter() - started
+        return done
+
+    def load(self) -> None:
+        """Load what is new, to where the engine reads it."""
+        into_lake = self.engine == "spark"
+        load(self.database_url, self.warehouse_path, archive_address=self.archive_address, into_lake=into_lake)
+
+    def build(self, *, full: bool = False) -> Sequence[NodeResult]:
+        """Build and check what is new, or all. Raises AssertionError where a check fails."""
+        adopt(self.settings.environment)
         prepare_sources(self.warehouse_path, self.archive_address)
-        touched = begin_build(self.warehouse_path, "bench", models_version=self.project.fingerprint, full=full)
-        done.results = build(self.project, self.home / "dbt", touched)
-        failed = [f"{result.name}: {result.message}" for result in done.results if result.is_failed]
+        engine = chosen_engine(self.project, self.settings)
+        full = full or not engine.has_all_tables()
+        touched = begin_build(self.warehouse_path, "bench", models_version=engine.project.fingerprint, full=full)
+        results = engine.build(touched)
+        failed = [f"{result.name}: {result.message}" for result in results if result.is_failed]
         if failed:
             raise AssertionError(failed)
         finish_build(self.warehouse_path, "bench")
-        done.models = time.perf_counter() - started
-        started = time.perf_counter()
-        publish(self.warehouse_path, self.warehouse_path.with_name("analytics.duckdb"))
-        done.publish = time.perf_counter() - started
-        return done
+        return results
+
+    def publish(self) -> None:
+        """Swap in the file that people read."""
+        publish(self.warehouse_path, self.settings.published_path)
 
 
 def measure_refresh(database_url: str, folder: Path, repetitions: int) -> Group:
@@ -145,13 +177,20 @@ def measure_refresh(database_url: str, folder: Path, repetitions: int) -> Group:
 
 
 def make_bench(
-    database_url: str, home: Path, history: int, *, days: int = HISTORY_DAYS, archive_address: str | None = None
+    database_url: str,
+    home: Path,
+    history: int,
+    *,
+    days: int = HISTORY_DAYS,
+    archive_address: str | None = None,
+    engine: Literal["duckdb", "spark"] = "duckdb",
 ) -> Bench:
     """Make a home with so many rows sealed in so many days, and a Postgres without an event."""
     os.environ["FOOTFALL_HOME"] = str(home)
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("TRUNCATE tracking_events, event_ids")
-    bench = Bench(home, database_url, parse(home / "dbt"), archive_address)
+    bench = Bench(home, database_url, parse(home / "dbt"), archive_address, engine)
+    # rows are sealed out of the warehouse, whichever engine reads them later
     load(database_url, bench.warehouse_path)
     today = datetime.now(UTC).date()
     for number in range(days):
