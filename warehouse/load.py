@@ -32,7 +32,7 @@ from warehouse.connection import open_warehouse, transaction
 from warehouse.cursors import Cursor, read_cursors, require_same_history, save_cursor
 from warehouse.errors import LoadFailed, one_line
 from warehouse.held_back import OpenTransaction, held_back
-from warehouse.lake.hot import is_in_lake, let_go_of_damaged, remove_unnamed, require_hot_files
+from warehouse.lake.hot import is_in_lake, let_go_of_damaged, remove_unnamed, require_hot_files, require_whole
 from warehouse.lake.loading import load_difference, load_everything
 from warehouse.lake.switching import bring_rows
 from warehouse.loads import note_load
@@ -193,7 +193,9 @@ def _load_group(
                 )
                 note_load(warehouse, name, snapshot, cursors.get(name), loads[-1].loaded_row_count, run_id)
     except (duckdb.Error, adbc_driver_manager.Error, OSError) as error:
-        raise LoadFailed(group[min(len(loads), len(group) - 1)].name, one_line(error)) from error
+        failed = group[min(len(loads), len(group) - 1)].name
+        require_whole(warehouse, archive, failed)
+        raise LoadFailed(failed, one_line(error)) from error
     return loads
 
 

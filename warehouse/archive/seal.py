@@ -34,7 +34,7 @@ from warehouse.columns import RAW_TYPES, declared_columns, raw_columns, require_
 from warehouse.connection import literal, open_warehouse, transaction
 from warehouse.cursors import Cursor, read_cursors, require_same_history
 from warehouse.errors import one_line
-from warehouse.lake.hot import HotFile, is_in_lake, remove_hot_day, require_hot_files
+from warehouse.lake.hot import HotFile, is_in_lake, remove_hot_day, require_hot_files, require_whole
 from warehouse.people.erasures import require_no_unfinished
 from warehouse.postgres import Snapshot, open_snapshot
 from warehouse.queries import archive_query
@@ -83,16 +83,25 @@ def _seal_closed_days(
     sealed: list[SealedFile] = []
     refused: list[DayDiffers] = []
     for name in [table.name for table in TABLES if table.kind == "event" and table.name in cursors]:
-        for day in closed_hot_days(warehouse, name, cursors[name]):
+        for day in _closed_days(warehouse, archive, name, cursors[name]):
             try:
                 sealed.append(_seal_day(warehouse, snapshot, archive, name, day, cursors[name]))
             except DayDiffers as error:
                 refused.append(error)
             except (duckdb.Error, adbc_driver_manager.Error, pl.exceptions.PolarsError, OSError) as error:
+                require_whole(warehouse, archive, name)
                 raise SealFailed(name, day, one_line(error)) from error
     if refused:
         raise refused[0] if len(refused) == 1 else DaysNotSealed(refused)
     return sealed
+
+
+def _closed_days(warehouse: duckdb.DuckDBPyConnection, archive: Archive, table_name: str, cursor: Cursor) -> list[date]:
+    try:
+        return closed_hot_days(warehouse, table_name, cursor)
+    except duckdb.Error:
+        require_whole(warehouse, archive, table_name)
+        raise
 
 
 def _seal_day(

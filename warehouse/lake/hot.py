@@ -108,6 +108,13 @@ def require_hot_files(warehouse: duckdb.DuckDBPyConnection, archive: Archive) ->
     remove_unnamed(warehouse, archive, listing)
 
 
+def require_whole(warehouse: duckdb.DuckDBPyConnection, archive: Archive, table_name: str) -> None:
+    """Read all files of a table, after a query failed that does not say which it cannot read. Raises HotFileDamaged."""
+    for file in named_files(warehouse, table_name):
+        if not _is_whole(archive, file):
+            raise HotFileDamaged(archive.url(file.path), "has changed since it was loaded")
+
+
 def remove_unnamed(
     warehouse: duckdb.DuckDBPyConnection, archive: Archive, listing: Mapping[str, Listed] | None = None
 ) -> None:

@@ -7,7 +7,9 @@ import duckdb
 import psycopg
 
 from tests.integration.archive.sealing import Home, Rows
+from warehouse.archive.days import closed_hot_days
 from warehouse.connection import open_warehouse
+from warehouse.cursors import read_cursors
 from warehouse.lake.hot import HotFile, is_in_lake, named_files
 from warehouse.load import TableLoad, load
 from warehouse.tables import EVENT_TABLES
@@ -38,6 +40,17 @@ class LakeHome(Home):
             into_lake=into_lake,
         )
         return {loaded.table_name: loaded for loaded in loads}
+
+    def load_closed(self, *, full: bool = False) -> None:
+        """Load until the ended days are closed, wherever the lake is."""
+        self.load(full=full)
+        for _ in range(100):
+            with open_warehouse(self.warehouse_path) as warehouse:
+                self.store.attach(warehouse)
+                if closed_hot_days(warehouse, "tracking_events", read_cursors(warehouse)["tracking_events"]):
+                    return
+            self.load()
+        raise AssertionError("a transaction stays open: no day can be sealed")
 
     @property
     def hot(self) -> Path:

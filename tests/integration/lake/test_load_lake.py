@@ -2,14 +2,17 @@
 
 import threading
 from collections import Counter
+from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
-from typing import Any
 
+import duckdb
 import psycopg
 import pytest
 
 from tests.integration.archive.sealing import DAY, OTHER_DAY, Home, days_ago
 from tests.integration.lake.lakes import LakeHome, events, hot_rows, ids, ids_in_postgres, rows_in
+from warehouse.archive.store import Archive
 from warehouse.columns import declared_columns, raw_columns
 from warehouse.connection import open_warehouse
 from warehouse.errors import LoadFailed, RowsDiffer
@@ -98,13 +101,15 @@ def test_days_are_read_side_by_side_at_one_moment(
     threads: set[threading.Thread] = set()
     both = threading.Barrier(2, timeout=60)
 
-    def wait_for_the_other(*arguments: Any) -> HotFile | None:
+    def wait_for_the_other(
+        engine: duckdb.DuckDBPyConnection, archive: Archive, table: str, day: date, rows: str, values: Sequence[str]
+    ) -> HotFile | None:
         if threading.current_thread() not in threads and len(threads) < 2:
             threads.add(threading.current_thread())
             both.wait()
             if both.n_waiting == 0:
                 events(database, TODAY, 1, "later")
-        return writing.write_hot_file(*arguments)
+        return writing.write_hot_file(engine, archive, table, day, rows, values)
 
     monkeypatch.setattr(loading, "write_hot_file", wait_for_the_other)
     before = ids_in_postgres(database)
@@ -137,10 +142,12 @@ def test_failure_in_one_day_undoes_the_table(
     for day in (TODAY, DAY, OTHER_DAY):
         events(database, day, 5)
 
-    def full_on_the_second(*arguments: Any) -> HotFile | None:
-        if DAY in arguments:
+    def full_on_the_second(
+        engine: duckdb.DuckDBPyConnection, archive: Archive, table: str, day: date, rows: str, values: Sequence[str]
+    ) -> HotFile | None:
+        if day == DAY:
             raise OSError(28, "No space left on device")
-        return writing.write_hot_file(*arguments)
+        return writing.write_hot_file(engine, archive, table, day, rows, values)
 
     with monkeypatch.context() as patch:
         patch.setattr(loading, "write_hot_file", full_on_the_second)
