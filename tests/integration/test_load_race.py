@@ -30,13 +30,14 @@ A_NURSERY_OF_LOADERS = """
 import os, signal, sys
 from pathlib import Path
 from warehouse import load, pieces
+from warehouse.lake import loading
 for line in sys.stdin:
     child = os.fork()
     if not child:
         # in small pieces, on two connections, however little there is
-        pieces.PIECE_BLOCKS, pieces.HALVED_FROM_XIDS = 2, 0
+        pieces.PIECE_BLOCKS, pieces.HALVED_FROM_XIDS, loading.SHARED_FROM_BYTES = 2, 0, 0
         while True:
-            load.load(sys.argv[1], Path(sys.argv[2]), full=line == "full\\n")
+            load.load(sys.argv[1], Path(sys.argv[2]), full=line == "full\\n", into_lake=sys.argv[3] == "lake")
             print("loaded", flush=True)
     print(child, flush=True)
     os.waitpid(child, 0)
@@ -45,7 +46,14 @@ for line in sys.stdin:
 
 # `transaction` is a generator: it is entered and left twice each time, and commits between the second entry
 # and the second exit. The third transaction is that of tracking_events, after the file's tables and
-# activity_events; so the sixth "call" is just before its commit, the sixth "return" just after.
+# activity_events; so the sixth "call" is just before its commit, the sixth "return" just after. Where events are in
+# files, their views are made anew before: of all tables at once, or before a full load of each.
+EVENTS_BEFORE_COMMIT = {
+    ("table", "difference"): 6,
+    ("table", "full"): 6,
+    ("lake", "difference"): 8,
+    ("lake", "full"): 12,
+}
 A_LOADER_THAT_DIES_AT_COMMIT = """
 import os, signal, sys
 from pathlib import Path
@@ -55,10 +63,10 @@ def die_at_third_commit(frame, event, argument):
     global seen
     if event == sys.argv[3] and frame.f_code.co_name == "transaction":
         seen += 1
-        if seen == 6:
+        if seen == int(sys.argv[6]):
             os.kill(os.getpid(), signal.SIGKILL)
 sys.setprofile(die_at_third_commit)
-load(sys.argv[1], Path(sys.argv[2]), full=sys.argv[4] == "full")
+load(sys.argv[1], Path(sys.argv[2]), full=sys.argv[4] == "full", into_lake=sys.argv[5] == "lake")
 """
 
 
@@ -166,8 +174,19 @@ class Loaders:
 
 
 @pytest.fixture
-def loaders(database_url: str, tmp_path: Path) -> Iterator[Loaders]:
-    arguments = [sys.executable, "-c", A_NURSERY_OF_LOADERS, database_url, str(tmp_path / "warehouse.duckdb")]
+def warehouse_path(tmp_path: Path) -> Path:
+    return tmp_path / "warehouse" / "warehouse.duckdb"
+
+
+@pytest.fixture(params=["table", "lake"])
+def place(request: pytest.FixtureRequest) -> str:
+    """Where hot events are: in a table of the warehouse, or in files."""
+    return str(request.param)
+
+
+@pytest.fixture
+def loaders(database_url: str, warehouse_path: Path, place: str) -> Iterator[Loaders]:
+    arguments = [sys.executable, "-c", A_NURSERY_OF_LOADERS, database_url, str(warehouse_path), place]
     with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as nursery:
         yield Loaders(nursery)
 
@@ -175,16 +194,19 @@ def loaders(database_url: str, tmp_path: Path) -> Iterator[Loaders]:
 @pytest.mark.parametrize("mode", ["difference", "full"])
 @pytest.mark.parametrize("moment", ["call", "return"], ids=["before commit", "after commit"])
 def test_loader_killed_at_commit_doubles_nothing(
-    database: psycopg.Connection, database_url: str, tmp_path: Path, moment: str, mode: str
+    database: psycopg.Connection, database_url: str, warehouse_path: Path, moment: str, mode: str, place: str
 ) -> None:
-    warehouse_path = tmp_path / "warehouse.duckdb"
     insert_events(database, 10)
-    load(database_url, warehouse_path)
+    load(database_url, warehouse_path, into_lake=place == "lake")
     insert_events(database, 10)
-    arguments = [A_LOADER_THAT_DIES_AT_COMMIT, database_url, str(warehouse_path), moment, mode]
+    arguments = [A_LOADER_THAT_DIES_AT_COMMIT, database_url, str(warehouse_path), moment, mode, place]
+    arguments.append(str(EVENTS_BEFORE_COMMIT[place, mode]))
     killed = subprocess.run([sys.executable, "-c", *arguments], check=False)
     assert killed.returncode == -signal.SIGKILL
-    load(database_url, warehouse_path)
+    with duckdb.connect(str(warehouse_path)) as connection:
+        [(loaded,)] = connection.execute("SELECT count(*) FROM raw.tracking_events").fetchall()
+    assert loaded == (20 if moment == "return" else 10)
+    load(database_url, warehouse_path, into_lake=place == "lake")
     committed = database.execute("SELECT id FROM tracking_events ORDER BY id").fetchall()
     with duckdb.connect(str(warehouse_path)) as connection:
         assert connection.execute("SELECT id FROM raw.tracking_events ORDER BY id").fetchall() == committed
@@ -192,7 +214,7 @@ def test_loader_killed_at_commit_doubles_nothing(
 
 @pytest.mark.parametrize("number", range(ROUNDS))
 def test_each_committed_row_is_loaded_exactly_once(
-    database: psycopg.Connection, database_url: str, loaders: Loaders, tmp_path: Path, number: int
+    database: psycopg.Connection, database_url: str, loaders: Loaders, warehouse_path: Path, place: str, number: int
 ) -> None:
     naive, chance, stop = NaiveCursor(), random.Random(f"{SEED} {number}"), threading.Event()
     writers = [
@@ -215,7 +237,7 @@ def test_each_committed_row_is_loaded_exactly_once(
             stop.set()
             for writer in writers:
                 writer.join()
-    load(database_url, tmp_path / "warehouse.duckdb", compare_keys=True)
+    load(database_url, warehouse_path, compare_keys=True, into_lake=place == "lake")
     naive.load(database)
 
     queries = [
@@ -224,7 +246,7 @@ def test_each_committed_row_is_loaded_exactly_once(
         "SELECT id, name, xid::text::bigint FROM {schema}.users ORDER BY id",
     ]
     committed = [database.execute(query.format(schema="public").encode()).fetchall() for query in queries]
-    with duckdb.connect(str(tmp_path / "warehouse.duckdb")) as connection:
+    with duckdb.connect(str(warehouse_path)) as connection:
         assert [connection.execute(query.format(schema="raw")).fetchall() for query in queries] == committed, SEED
     # the round was one, and the same writers make a cursor on the id lose rows: so this test can see a loss
     assert len(committed[0]) > 100

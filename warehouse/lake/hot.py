@@ -72,14 +72,9 @@ def remove_hot_day(warehouse: duckdb.DuckDBPyConnection, archive: Archive, table
     return files
 
 
-def make_hot_view(
-    warehouse: duckdb.DuckDBPyConnection,
-    archive: Archive,
-    table_name: str,
-    columns: Mapping[str, str] | None = None,
-) -> None:
-    """Make the view of a table's files, in the caller's transaction; `columns` where the files have not today's."""
-    columns = columns or declared_columns()[table_name]
+def make_hot_view(warehouse: duckdb.DuckDBPyConnection, archive: Archive, table_name: str) -> None:
+    """Make the view of a table's files, in the caller's transaction."""
+    columns = stored_columns(warehouse, table_name)
     if files := named_files(warehouse, table_name):
         source = lake_query("hot_view_files").format(paths=path_list(archive, files))
         items = ", ".join(read_item(column, kind) for column, kind in columns.items())
@@ -87,6 +82,15 @@ def make_hot_view(
         nulls = ", ".join(f"NULL::{kind} AS {column}" for column, kind in columns.items())
         source, items = lake_query("hot_view_nothing").format(nulls=nulls), ", ".join(columns)
     warehouse.execute(lake_query("hot_view").format(table=table_name, columns=items, source=source))
+
+
+def stored_columns(warehouse: duckdb.DuckDBPyConnection, table_name: str) -> Mapping[str, str]:
+    """Return the columns that all files of a table have, with their raw types: where there are some, of their view.
+
+    An older footfall had others, until a load of everything comes.
+    """
+    found = raw_columns(warehouse) if is_in_lake(warehouse, table_name) else declared_columns()
+    return found[table_name]
 
 
 def require_hot_files(warehouse: duckdb.DuckDBPyConnection, archive: Archive) -> None:
@@ -133,13 +137,12 @@ def let_go_of_damaged(warehouse: duckdb.DuckDBPyConnection, archive: Archive) ->
 
     For a load of everything, which alone brings the rows back.
     """
-    found = raw_columns(warehouse)
     for table_name in [name for name in EVENT_TABLES if is_in_lake(warehouse, name)]:
         damaged = [file for file in named_files(warehouse, table_name) if not _is_whole(archive, file)]
         with transaction(warehouse):
             for file in damaged:
                 warehouse.execute(lake_query("delete_hot_file"), [file.path])
-            make_hot_view(warehouse, archive, table_name, found[table_name])
+            make_hot_view(warehouse, archive, table_name)
             if damaged:
                 delete_cursor(warehouse, table_name)
 

@@ -16,10 +16,9 @@ from warehouse.archive.errors import RewriteFailed
 from warehouse.archive.fingerprint import rows_fingerprint
 from warehouse.archive.splitting import Split, fingerprint_of, write_staying
 from warehouse.archive.store import Archive
-from warehouse.columns import declared_columns
 from warehouse.connection import literal
 from warehouse.errors import one_line
-from warehouse.lake.hot import HotFile, files_of_day, named_files, path_list, read_item, swap_files
+from warehouse.lake.hot import HotFile, files_of_day, named_files, path_list, read_item, stored_columns, swap_files
 from warehouse.lake.writing import describe, hot_name
 from warehouse.queries import lake_query, rewrite_query
 
@@ -55,7 +54,7 @@ def _with_rows(
     """Choose the files that have such rows; only the columns are read that the condition needs."""
     if not files:
         return []
-    items = ", ".join(read_item(column, kind) for column, kind in declared_columns()[table_name].items())
+    items = ", ".join(read_item(column, kind) for column, kind in stored_columns(warehouse, table_name).items())
     query = rewrite_query("rows_by_file").format(read=items, paths=path_list(archive, files), condition=condition)
     by_url = {archive.url(file.path): file for file in files}
     return [by_url[url] for url, _ in warehouse.execute(query).fetchall()]
@@ -65,7 +64,7 @@ def _written_without(
     warehouse: duckdb.DuckDBPyConnection, archive: Archive, old: HotFile, condition: str, reason: str
 ) -> HotFile | None:
     """Write the rows that stay to a new file; None where there are none. Raises RewriteFailed."""
-    columns = declared_columns()[old.table_name]
+    columns = stored_columns(warehouse, old.table_name)
     name = hot_name(old.table_name, old.day)
     staging = archive.staging(name)
     try:

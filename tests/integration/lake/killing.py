@@ -1,4 +1,4 @@
-"""Runs that are killed after a step, one after the other on the same home. No assertion here but that each was killed."""
+"""Runs that are killed after a step, one after the other on the same home; that each was killed is asserted."""
 
 import subprocess
 import sys

@@ -6,16 +6,19 @@ from dataclasses import replace
 import psycopg
 import pytest
 
+from tests.conftest import new_database
 from tests.integration.archive.sealing import DAY, days_ago, part
 from tests.integration.archive.test_seal import flip_a_byte
 from tests.integration.lake.lakes import LakeHome, events, hot_rows, ids, ids_in_postgres
 from warehouse.archive.errors import ArchiveOfAnother
+from warehouse.archive.fingerprint import sha256_of
 from warehouse.archive.loose import loose_files
 from warehouse.archive.sources import prepare_sources
 from warehouse.archive.verify import unnamed_files, verify_files
 from warehouse.connection import open_warehouse
+from warehouse.errors import WarehouseOutdated
 from warehouse.lake.errors import HotFileDamaged
-from warehouse.lake.hot import remove_unnamed
+from warehouse.lake.hot import named_files, path_list, remove_unnamed
 
 TODAY = days_ago(0)
 
@@ -112,14 +115,41 @@ def test_moved_archive_is_read_where_it_is_now(database: psycopg.Connection, lak
     assert ids(moved) == ids_in_postgres(database)
 
 
-def test_files_of_another_footfall_are_not_removed(lake: LakeHome, empty_migrated_url: str) -> None:
+def test_files_of_an_older_footfall_are_loaded_anew(database: psycopg.Connection, lake: LakeHome) -> None:
+    """An upgrade brought the column `os`: the files lack it, and their view."""
+    with open_warehouse(lake.warehouse_path) as warehouse:
+        for file in named_files(warehouse, "tracking_events"):
+            path = lake.archive / file.path
+            warehouse.execute(
+                f"CREATE OR REPLACE TEMP TABLE old AS SELECT * EXCLUDE (os) "
+                f"FROM read_parquet('{path}', hive_partitioning = false)"
+            )
+            warehouse.execute(f"COPY old TO '{path}'")
+            described = ("byte_count", path.stat().st_size), ("sha256", sha256_of(path))
+            for column, value in described:
+                warehouse.execute(f"UPDATE meta.hot_files SET {column} = ? WHERE path = ?", [value, file.path])
+        paths = path_list(lake.store, named_files(warehouse, "tracking_events"))
+        warehouse.execute(
+            "CREATE OR REPLACE VIEW raw.tracking_events AS SELECT * REPLACE (event_id::UUID AS event_id) "
+            f"FROM read_parquet({paths}, hive_partitioning = false)"
+        )
+    with pytest.raises(WarehouseOutdated, match=r"raw\.tracking_events"):
+        lake.load()
+    database.execute("DELETE FROM tracking_events WHERE id = (SELECT min(id) FROM tracking_events)")
+    only_here = lake.load_tables(full=True)["tracking_events"].only_here
+    assert only_here is not None
+    assert only_here.row_count == 1
+    assert ids(lake) == ids_in_postgres(database)
+    lake.load()
+
+
+def test_files_of_another_footfall_are_not_removed(lake: LakeHome, server_url: str, template_database: str) -> None:
     lake.seal()
-    other = replace(
-        lake, folder=lake.folder / "other", database_url=empty_migrated_url, archive_address=str(lake.archive)
-    )
     before = lake.named()
-    with pytest.raises(ArchiveOfAnother):
-        other.load()
+    with new_database(server_url, template_database) as url:
+        other = LakeHome(lake.folder / "other", url, str(lake.archive))
+        with pytest.raises(ArchiveOfAnother):
+            other.load()
     assert lake.named() == before
     assert all((lake.archive / file.path).exists() for file in before)
 
