@@ -24,9 +24,9 @@ SEALED = [part(table, day) for table in ("activity_events", "tracking_events") f
 def test_sealed_days_leave_the_lake(lake: LakeHome) -> None:
     before = lake.sources()
     assert lake.seal() == SEALED
+    assert lake.stray() == set()
     assert lake.sources() == before
     assert {file.day for file in lake.named()} == {TODAY}
-    assert lake.stray() == set()
     assert {path.parent.name for path in lake.hot.rglob("*.parquet")} == {f"received_date={TODAY}"}
     assert [finding.fault for finding in verify_files(lake.store)] == [None] * len(SEALED)
 
