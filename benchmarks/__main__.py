@@ -10,6 +10,8 @@ from rich.console import Console, RenderableType
 from benchmarks.admin import DEFAULT_EVENT_COUNT as ADMIN_EVENT_COUNT
 from benchmarks.admin import measure_admin
 from benchmarks.bucket import measure_bucket
+from benchmarks.engines import DEFAULT_ROW_COUNT as ENGINES_ROW_COUNT
+from benchmarks.engines import measure_engines
 from benchmarks.erase import DEFAULT_ROW_COUNT as ERASE_ROW_COUNT
 from benchmarks.erase import measure_erase
 from benchmarks.expire import DEFAULT_DAYS, DEFAULT_ROWS_A_DAY, measure_expire
@@ -61,6 +63,7 @@ def _benchmarks(given: argparse.Namespace, url: str, folder: Path) -> dict[str, 
         "expire": lambda: measure_expire(url, folder, given.days, given.rows_a_day),
         "stats": lambda: measure_stats(url, folder, STATS_ROW_COUNT, given.repetitions),
         "admin": lambda: measure_admin(url, folder, given.admin_events, given.seconds),
+        "engines": lambda: measure_engines(url, folder, given.engines_rows, given.repetitions),
         "growth": lambda: _growth(given, url, folder),
         "footprint": lambda: measure_footprint(folder, given.idle_minutes),
         "memory": lambda: measure_memory(url, MEMORY_ROW_COUNT),
@@ -81,8 +84,8 @@ def _arguments() -> argparse.Namespace:
         "names",
         nargs="*",
         metavar="NAME",
-        help="singles, batches, ledger, load, refresh, stats, admin, seal, erase, growth, footprint, memory, agents; "
-        "or all",
+        help="singles, batches, ledger, load, refresh, stats, admin, seal, erase, engines, growth, footprint, memory, "
+        "agents; or all",
     )
     parser.add_argument("--rows", type=int, default=DEFAULT_ROW_COUNT, help="events to load (default %(default)s)")
     parser.add_argument("--events", type=int, default=DEFAULT_EVENT_COUNT, help="to seal (default %(default)s)")
@@ -95,6 +98,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--days", type=int, default=DEFAULT_DAYS, help="to expire (default %(default)s)")
     parser.add_argument(
         "--rows-a-day", type=int, default=DEFAULT_ROWS_A_DAY, help="events of each of them (default %(default)s)"
+    )
+    parser.add_argument(
+        "--engines-rows", type=int, default=ENGINES_ROW_COUNT, help="events that engines build (default %(default)s)"
     )
     parser.add_argument(
         "--growth-events", type=int, default=GROWTH_EVENTS, help="to take all the way (default %(default)s)"

@@ -43,7 +43,7 @@ BILL: Mapping[str, Callable[[Bill], str]] = {
     "Postgres, 90 hot days: TB": lambda of: _amount(of.hot_tb),
     "sealed days, each year: TB": lambda of: _amount(of.sealed_tb_a_year),
     "users and sessions a day, each year: TB": lambda of: _amount(of.between_tb_a_year),
-    "published file, each year: GB": lambda of: _amount(of.published_gb_a_year),
+    "published file, each year: MB": lambda of: _amount(of.published_mb_a_year),
 }
 
 
@@ -73,7 +73,7 @@ def growth_tables(costs: Costs) -> list[Rows]:
     return [
         [COSTS_HEAD, *cost_rows(costs)],
         [
-            ("stage \\ events a day", *decades, "full at", "then"),
+            ("stage", *decades, "full at", "then"),
             *(
                 (
                     stage.name,
@@ -84,7 +84,7 @@ def growth_tables(costs: Costs) -> list[Rows]:
                 for stage in stages(costs)
             ),
         ],
-        [("bill \\ events a day", *decades), *((name, *(of(each) for each in bills)) for name, of in BILL.items())],
+        [("bill", *decades), *((name, *(of(each) for each in bills)) for name, of in BILL.items())],
     ]
 
 
@@ -92,7 +92,9 @@ def with_tables(text: str, tables: Sequence[Rows]) -> str:
     """Return a page in which each table with the first head cell of one of these is replaced. Raises ValueError."""
     lines = text.splitlines()
     for rows in tables:
-        first = next(number for number, line in enumerate(lines) if line.startswith(f"| {rows[0][0]} |"))
+        first = next((number for number, line in enumerate(lines) if line.startswith(f"| {rows[0][0]} |")), None)
+        if first is None:
+            raise ValueError(f"the page has no table that begins with | {rows[0][0]} |")
         end = next((number for number in range(first, len(lines)) if not lines[number].startswith("|")), len(lines))
         lines[first:end] = markdown(rows)
     return "\n".join(lines) + "\n"

@@ -98,10 +98,7 @@ def _spec(rows: list[dict[str, str]], stages: list[str], decades: list[str]) -> 
                 "mark": {"type": "text", "fontSize": 13},
                 "encoding": {
                     "text": {"field": "share"},
-                    "color": {
-                        "condition": {"test": "datum.state === 'more than one machine'", "value": "white"},
-                        "value": "black",
-                    },
+                    "color": {"value": "black"},
                 },
             },
         ],

@@ -98,7 +98,7 @@ class Bill:
     hot_tb: float
     sealed_tb_a_year: float
     between_tb_a_year: float
-    published_gb_a_year: float
+    published_mb_a_year: float
 
 
 def peak_events_per_second(events_a_day: float) -> float:
@@ -169,7 +169,7 @@ def bill(costs: Costs, events_a_day: float) -> Bill:
         hot_tb=events_a_day * hot_bytes(costs) / 1e12,
         sealed_tb_a_year=year * costs.parquet_bytes / 1e12,
         between_tb_a_year=year * costs.between_bytes / 1e12,
-        published_gb_a_year=YEAR_DAYS * costs.published_day_bytes / 1e9,
+        published_mb_a_year=YEAR_DAYS * costs.published_day_bytes / 1e6,
     )
 
 

@@ -19,6 +19,10 @@ class Used:
     here: float = 0.0
     postgres: float = 0.0
 
+    def __sub__(self, idle: "Used") -> "Used":
+        """Leave out what is used with nothing to do."""
+        return Used(self.seconds - idle.seconds, self.here - idle.here, self.postgres - idle.postgres)
+
 
 class Meter:
     """Reads what has been used so far, vacuum and checkpoints too."""

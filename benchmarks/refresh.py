@@ -188,7 +188,7 @@ def make_bench(
     """Make a home with so many rows sealed in so many days, and a Postgres without an event."""
     os.environ["FOOTFALL_HOME"] = str(home)
     with psycopg.connect(database_url, autocommit=True) as connection:
-        connection.execute("TRUNCATE tracking_events, event_ids")
+        empty(connection)
     bench = Bench(home, database_url, parse(home / "dbt"), archive_address, engine)
     # rows are sealed out of the warehouse, whichever engine reads them later
     load(database_url, bench.warehouse_path)
@@ -196,6 +196,11 @@ def make_bench(
     for number in range(days):
         _seal(bench, today - timedelta(days=days + 1 - number), number, history // days)
     return bench
+
+
+def empty(connection: psycopg.Connection) -> None:
+    """Leave Postgres without an event, and without a count of those that it had."""
+    connection.execute("TRUNCATE tracking_events, event_ids, intake_counts")
 
 
 def _seal(bench: Bench, day: date, number: int, row_count: int) -> None:
