@@ -12,7 +12,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyspark
@@ -34,7 +34,7 @@ class SparkCluster:
     master: subprocess.Popen[bytes]
     address: str
     page: str
-    workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    workers: list[subprocess.Popen[bytes]]
 
     @property
     def worker_count(self) -> int:
@@ -65,10 +65,6 @@ class SparkCluster:
             kill(worker)
         wait_until(lambda: len(self._alive_workers()) <= wanted)
 
-    def cores_used(self) -> int:
-        """How many cores executors have now, as the master counts them."""
-        return sum(int(str(worker["coresused"])) for worker in self._alive_workers())
-
     def _alive_workers(self) -> list[dict[str, object]]:
         with urllib.request.urlopen(f"{self.page}/json/", timeout=10) as answer:
             return [worker for worker in json.load(answer)["workers"] if worker["state"] == "ALIVE"]
@@ -78,21 +74,18 @@ class SparkCluster:
 def spark_cluster(folder: Path, worker_count: int = 2) -> Iterator[SparkCluster]:
     """Start a cluster, and end all of it: asked first, killed where that does not help."""
     master = _start(folder / "master", f"{DEPLOY}.master.Master", "--host", "127.0.0.1", "--port", 0, "--webui-port", 0)
-    started = [master]
+    workers: list[subprocess.Popen[bytes]] = []
     try:
         log = folder / "master" / "log"
         wait_until(lambda: PAGE_AT.search(log.read_text()) is not None)
         address, page = MASTER_AT.search(log.read_text()), PAGE_AT.search(log.read_text())
         assert address
         assert page
-        cluster = SparkCluster(folder, master, address["address"], page["url"])
-        started = [master, *cluster.workers]
+        cluster = SparkCluster(folder, master, address["address"], page["url"], workers)
         cluster.start_workers(worker_count)
-        started = [*cluster.workers, master]
         yield cluster
-        started = [*cluster.workers, master]
     finally:
-        for process in started:
+        for process in (*workers, master):
             _end(process)
 
 
@@ -102,11 +95,11 @@ def kill(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = START_SECONDS) -> None:
     """Look ten times a second."""
-    deadline = time.monotonic() + START_SECONDS
+    deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, "the cluster is not as it should be"
+        assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.1)
 
 

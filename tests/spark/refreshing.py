@@ -1,4 +1,4 @@
-"""A refresh in a process of its own, which a test may kill: the load and the build of production, without Dagster's run.
+"""A refresh in a process of its own, which a test may kill: load and build of production, without Dagster's run.
 
 `python -m tests.spark.refreshing` takes its settings from the environment, as a run does.
 """

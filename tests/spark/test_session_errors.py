@@ -31,7 +31,7 @@ from pipelines.spark.errors import (
 )
 from pipelines.spark.needs import check_needs
 from pipelines.spark.session import open_session
-from tests.spark.cluster import SparkCluster
+from tests.spark.cluster import SparkCluster, kill, spark_cluster
 
 # the time in which this machine starts some ten Java processes, while other tests run
 pytestmark = pytest.mark.timeout(900)
@@ -223,6 +223,15 @@ def test_loss_of_all_workers_ends_the_build(
         cluster.kill_workers(2)
         monkeypatch.setattr(executors, "EXECUTOR_SECONDS", 3.0)
         session.sql(SLOW).collect()
+
+
+def test_build_goes_on_without_its_master(tmp_path: Path) -> None:
+    with spark_cluster(tmp_path / "cluster", worker_count=1) as cluster:
+        with open_session(cluster.address, tmp_path) as session:
+            kill(cluster.master)
+            assert session.range(1000).repartition(3).count() == 1000
+        with pytest.raises(MasterAway):
+            check_needs(cluster.address)
 
 
 @pytest.mark.parametrize(
