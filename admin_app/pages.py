@@ -5,7 +5,7 @@ What a number is stands in `stats.py` and `reports.py`, what a chart is in `char
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time
 
 from flask import Blueprint, render_template, request
 
@@ -153,9 +153,9 @@ def _is_off(live: Live) -> bool:
 def _off_within(live: Live, first: date, last: date) -> list[Span]:
     """Return the times without tracking that touch these days."""
     begin = datetime.combine(first, time(), UTC)
-    end = datetime.combine(last, time(), UTC) + timedelta(days=1)
+    end = datetime.combine(last, time.max, UTC)
     spans = live.latest.tracking_off if live.latest else ()
-    return [span for span in spans if span.begin < end and (span.end is None or span.end > begin)]
+    return [span for span in spans if span.begin <= end and (span.end is None or span.end > begin)]
 
 
 def _is_fresh(stats: Stats, apps: Sequence[str]) -> bool:

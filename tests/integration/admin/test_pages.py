@@ -232,6 +232,36 @@ def test_wrong_filters_are_named_in_words(some: Admin) -> None:
     assert "To the dashboard" in answer.text
 
 
+@pytest.mark.parametrize(
+    "days",
+    [
+        "to=9999-12-31",
+        "from=9999-12-31",
+        "from=0001-01-01&to=9999-12-31",
+        "from=0001-01-01&to=0001-01-31",
+        "to=0001-01-01",
+        "from=0001-01-01",
+    ],
+)
+def test_days_at_the_ends_of_time_are_shown(some: Admin, days: str) -> None:
+    assert some.get(f"/?{days}").status_code == 200
+
+
+def test_install_without_accounts_has_a_page(admin_away: Admin) -> None:
+    no_shares = (
+        "SELECT unnest(['active', 'expired', 'inactive']) AS status, 0::bigint AS user_count,"
+        " NULL::decimal(4,1) AS user_percent"
+    )
+    admin_away.publish(SOME | {"rpt_user_status": no_shares})
+    assert "User status" in look(admin_away).html
+
+
+def test_documents_without_an_app_are_no_choice(admin_away: Admin) -> None:
+    without = DOCUMENTS.replace("'Reader' AS app_name", "NULL::text AS app_name")
+    admin_away.publish(SOME | {"rpt_document_opens_daily": without})
+    assert "None" not in look(admin_away).options
+
+
 def test_old_history_is_said_in_words(some: Admin) -> None:
     some.publish(SOME, datetime.now(UTC))
     assert "no refresh has passed since" not in look(some).html
