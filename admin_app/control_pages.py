@@ -14,8 +14,9 @@ from werkzeug.wrappers import Response
 
 from admin_app import control_state
 from admin_app.access import actor
-from admin_app.controls import MOST_ROWS, KeyWanted, end_key, make_key
+from admin_app.controls import MOST_ID, MOST_ROWS, KeyWanted, end_key, make_key
 from admin_app.errors import NoSuchKey, RequestRefused
+from admin_app.parameters import read_number
 from admin_app.sources import sources
 from ingest_app.admin_settings import check, read_settings
 from ingest_app.errors import SettingRefused
@@ -156,10 +157,10 @@ def _page(refused: tuple[str, str, str] | None = None) -> str:
             "controls.html",
             settings=control_state.list_settings(connection),
             retention=control_state.read_retention(connection),
-            rejected=control_state.list_rejected(connection, ROWS, request.args.get("rejected_before", type=int)),
+            rejected=control_state.list_rejected(connection, ROWS, _before("rejected_before")),
             rejected_count=control_state.count_rejected(connection),
             keys=list_keys(connection),
-            audit=control_state.list_audit(connection, ROWS, request.args.get("audit_before", type=int)),
+            audit=control_state.list_audit(connection, ROWS, _before("audit_before")),
             row_limit=ROWS,
             refused=refused,
             now=datetime.now(UTC),
@@ -192,9 +193,14 @@ def _wanted_key(form: MultiDict[str, str]) -> KeyWanted:
         raise RequestRefused(reason, place.strip("`").partition("[")[0]) from error
 
 
+def _before(name: str) -> int | None:
+    """Read before which row a list begins; what is no number is as if it were not there."""
+    return read_number(request.args.get(name, ""), 1, MOST_ID)
+
+
 def _ids(sent: MultiDict[str, str]) -> list[int]:
-    numbers = [number for number in sent.getlist("ids", type=int) if 0 < number < 2**63]
-    return sorted(set(numbers))[:MOST_ROWS]
+    numbers = {read_number(text, 1, MOST_ID) for text in sent.getlist("ids")}
+    return sorted(number for number in numbers if number is not None)[:MOST_ROWS]
 
 
 def _described(key: ListedKey) -> str:

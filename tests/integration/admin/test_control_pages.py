@@ -121,6 +121,13 @@ def test_chosen_records_are_tried_again(browser: FlaskClient, database: psycopg.
     assert database.execute("SELECT array_agg(id) FROM rejected_records").fetchone() == ([2],)
 
 
+@pytest.mark.parametrize("number", [str(2**63), "9" * 5000, "-1", "x", ""])
+def test_page_before_no_row_is_the_first(browser: FlaskClient, number: str) -> None:
+    page = browser.get(f"/controls?audit_before={number}&rejected_before={number}")
+    assert page.status_code == 200
+    assert "keys.create" in page.text
+
+
 def test_retry_of_nothing_says_so(browser: FlaskClient) -> None:
     assert "No record was chosen." in browser.get("/controls/rejected/retry?ids=x", follow_redirects=True).text
 
