@@ -14,7 +14,7 @@ from werkzeug.wrappers import Response
 
 from admin_app import control_state
 from admin_app.access import actor
-from admin_app.controls import MOST_ID, MOST_ROWS, KeyWanted, end_key, make_key
+from admin_app.controls import MOST_ID, MOST_RATE, MOST_ROWS, KeyWanted, end_key, make_key
 from admin_app.errors import NoSuchKey, RequestRefused
 from admin_app.parameters import read_number
 from admin_app.sources import sources
@@ -30,6 +30,13 @@ CONSEQUENCES = {
     ("tracking_enabled", "1"): "What apps send is kept again, within a second.",
     ("points_enabled", "0"): "Every move of points and credits is refused, answered 403.",
     ("points_enabled", "1"): "Points and credits move again.",
+}
+# in words, what KeyWanted has in types
+KEY_RULES = {
+    "scope": "Choose one of them.",
+    "app_name": "A name has at most 50 characters, none of them a control character.",
+    "allowed_origins": "At most 100 origins, with spaces between.",
+    "requests_per_second": f"A whole number from 1 to {MOST_RATE:,}, without commas.",
 }
 
 
@@ -118,7 +125,11 @@ def ask_revoke(key_id: int) -> str:
 @blueprint.post("/keys/<int:key_id>/revoke")
 def revoke(key_id: int) -> Response:
     """Make a key worthless."""
-    end_key(key_id)
+    try:
+        end_key(key_id)
+    except NoSuchKey:
+        # the form was sent twice, or by two
+        return _told(f"Key {key_id} did not work any more; nothing was changed.")
     return _told(f"Key {key_id} is revoked.")
 
 
@@ -147,7 +158,9 @@ def retry() -> Response:
         return _told("No record was chosen.")
     with sources().engine.begin() as connection:
         kept, stayed = control_state.retry(connection, ids, actor())
-    return _told(f"{kept:,} records are in Postgres now, {stayed:,} are still refused.")
+    if not kept + stayed:
+        return _told("They were tried again meanwhile: none of them is here any more.")
+    return _told(f"Records that are in Postgres now: {kept:,}; still refused: {stayed:,}.")
 
 
 def _page(refused: tuple[str, str, str] | None = None) -> str:
@@ -190,7 +203,8 @@ def _wanted_key(form: MultiDict[str, str]) -> KeyWanted:
         return msgspec.convert(sent, KeyWanted, strict=False)
     except msgspec.ValidationError as error:
         reason, _, place = str(error).partition(" - at `$.")
-        raise RequestRefused(reason, place.strip("`").partition("[")[0]) from error
+        field = place.strip("`").partition("[")[0]
+        raise RequestRefused(KEY_RULES.get(field, reason), field) from error
 
 
 def _before(name: str) -> int | None:

@@ -3,6 +3,7 @@
 What a number is stands in `stats.py` and `reports.py`, what a chart is in `charts.py`; how it looks, in `templates/`.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
@@ -81,6 +82,12 @@ def dashboard() -> str:
 def counted(number: int | None) -> str:
     """Write a count: thousands apart, a dash where it is not known yet."""
     return "\N{EN DASH}" if number is None else f"{number:,}"
+
+
+@blueprint.app_template_filter("thousands")
+def thousands(text: str) -> str:
+    """Write the numbers in a text with thousands apart."""
+    return re.sub("[0-9]{4,}", lambda number: f"{int(number[0]):,}", text)
 
 
 @blueprint.app_template_filter("moment")
