@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import hypothesis
 import psycopg
 import pytest
 from sqlalchemy import make_url
@@ -15,6 +16,10 @@ from footfall.postgres import embedded_postgres
 from ingest_app.database import make_engine
 from ingest_app.migrate import migrate
 from tests.s3_server import OWNER, S3Server, s3_server
+
+# a machine that is busy with other tests is slow now and then: that breaks no rule
+hypothesis.settings.register_profile("footfall", deadline=None)
+hypothesis.settings.load_profile("footfall")
 
 SHARED = Path(__file__).parents[2] / "shared"
 
