@@ -18,7 +18,7 @@ from admin_app.live import Live, Span
 from admin_app.published import NOTHING_PUBLISHED
 from admin_app.reports import REPORTS, Report, days_of, filter_choices, read_report
 from admin_app.sources import sources
-from admin_app.stats import STALE_HISTORY, Stats, read_stats
+from admin_app.stats import Stats, is_old, read_stats
 
 blueprint = Blueprint("pages", __name__)
 
@@ -147,7 +147,7 @@ def _warnings(stats: Stats, live: Live) -> list[str]:
     if published.fault not in (None, NOTHING_PUBLISHED):
         older = "what is shown was published before it" if published.current else "no history can be shown"
         warnings.append(f"The published file cannot be used ({published.fault}): {older}.")
-    if stats.as_of.history and datetime.now(UTC) - stats.as_of.history > STALE_HISTORY:
+    if stats.as_of.history and is_old(stats.as_of.history):
         at = moment(stats.as_of.history)
         warnings.append(f"History ends at {at} UTC: no refresh has passed since. The Dagster UI says why.")
     return warnings
