@@ -147,6 +147,25 @@ def test_new_key_is_shown_once_and_revoked(admin: Admin, stack: AdminStack) -> N
     assert key not in stack.logs()
 
 
+def test_pressing_twice_sends_a_form_once(admin: Admin) -> None:
+    page = admin.open("/controls/keys/new")
+    page.get_by_role("radio", name="write").check()
+    # Chromium itself leaves out the second of a double click, other browsers send both: so what is asked is the page
+    page.evaluate("window.held = []; addEventListener('submit', event => held.push(event.defaultPrevented))")
+    page.evaluate("addEventListener('submit', event => event.preventDefault())")
+    for _ in range(2):
+        page.get_by_role("button", name="Make the key").click()
+    assert page.evaluate("held") == [False, True]
+
+
+@pytest.mark.parametrize("width", [1440, 375])
+def test_tables_of_controls_need_no_scrolling(admin: Admin, width: int) -> None:
+    page = admin.open("/controls")
+    page.set_viewport_size({"width": width, "height": 900})
+    wide = "all => all.filter(one => one.scrollWidth > one.clientWidth).map(one => one.ariaLabel)"
+    assert page.locator(".scroll").evaluate_all(wide) == []
+
+
 def test_shut_doors_answer_with_their_headers(stack: AdminStack, stranger: Admin) -> None:
     page = stranger.context.new_page()
     for path in ("/", "/controls", "/sign-in", "/nothing", "/static/page.css"):
