@@ -25,6 +25,8 @@ from ingest_app.keys import ListedKey, list_keys
 blueprint = Blueprint("control_pages", __name__, url_prefix="/controls")
 
 ROWS = 20
+# so many parts of a list in an entry of the audit log are shown
+LISTED = 10
 CONSEQUENCES = {
     ("tracking_enabled", "0"): "What apps send is dropped from now on, answered 202; nothing of it can be got back.",
     ("tracking_enabled", "1"): "What apps send is kept again, within a second.",
@@ -49,6 +51,14 @@ class Question:
     button: str
     action: str
     sent: tuple[tuple[str, str], ...] = field(default=())
+
+
+@blueprint.app_template_filter("shortened")
+def shortened(value: object) -> object:
+    """Leave out most of a long list: the API has all of it."""
+    if not isinstance(value, list) or len(value) <= LISTED:
+        return value
+    return f"{', '.join(map(str, value[:LISTED]))}, … ({len(value):,} in all)"
 
 
 @blueprint.get("")

@@ -15,7 +15,6 @@ from admin_app.charts import CHARTS, Chart, make_chart
 from admin_app.errors import NowUnknown
 from admin_app.listings import document_crumbs, document_step, list_balances, list_documents, list_events
 from admin_app.live import Live, Span
-from admin_app.published import NOTHING_PUBLISHED
 from admin_app.reports import REPORTS, Report, days_of, filter_choices, read_report
 from admin_app.sources import sources
 from admin_app.stats import Stats, is_old, read_stats
@@ -70,6 +69,7 @@ def dashboard() -> str:
         is_off_now=_is_off(live),
         off=off,
         is_fresh=_is_fresh(stats, apps),
+        is_damaged=sources().published.is_damaged,
         file=file,
         ingest_url=sources().settings.ingest_url,
         live=_live_report(address),
@@ -144,7 +144,7 @@ def _warnings(stats: Stats, live: Live) -> list[str]:
         warnings.append(f"Postgres does not answer: the numbers of now are those of {at} UTC.")
     elif live.is_stale:
         warnings.append("Postgres was not reached yet: the numbers of now are those of the last refresh, if any.")
-    if published.fault not in (None, NOTHING_PUBLISHED):
+    if published.is_damaged:
         older = "what is shown was published before it" if published.current else "no history can be shown"
         warnings.append(f"The published file cannot be used ({published.fault}): {older}.")
     if stats.as_of.history and is_old(stats.as_of.history):
@@ -167,6 +167,8 @@ def _off_within(live: Live, first: date, last: date) -> list[Span]:
 
 def _is_fresh(stats: Stats, apps: Sequence[str]) -> bool:
     """Tell whether nothing was sent yet, as far as is known."""
+    if sources().published.is_damaged:
+        return False
     return not apps and not any((stats.total_users, stats.total_visitors, stats.active_users_now, stats.visitors_now))
 
 

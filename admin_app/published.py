@@ -112,6 +112,11 @@ class Published:
         self.fault: str | None = None
         self._watch = Watch("published file", LOOK_SECONDS, self._look)
 
+    @property
+    def is_damaged(self) -> bool:
+        """Tell whether there is a file, and one that cannot be used."""
+        return self.fault not in (None, NOTHING_PUBLISHED)
+
     def await_look(self) -> None:
         """Wait until the file was looked at once more; for tests, no request needs it."""
         self._watch.await_look(LONGEST_WAIT_SECONDS)

@@ -12,7 +12,7 @@ from flask import Blueprint, Response, request, url_for
 
 from admin_app.answers import answer
 from admin_app.downloads import csv_answer
-from admin_app.errors import NotPublished, NowUnknown, UnknownReport
+from admin_app.errors import NotPublished, NowUnknown, PublishedUnreadable, UnknownReport
 from admin_app.live import LiveGroup
 from admin_app.parameters import DEFAULT_LIMIT, Filters, read_filters
 from admin_app.published import PublishedFile
@@ -229,9 +229,11 @@ def _days_before(last: date) -> date:
 
 
 def _published() -> PublishedFile:
-    file = sources().published.current
+    published = sources().published
+    # one reading of it: the next look may come in between
+    file = published.current
     if file is None:
-        raise NotPublished
+        raise PublishedUnreadable if published.is_damaged else NotPublished
     return file
 
 

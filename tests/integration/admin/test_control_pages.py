@@ -85,6 +85,26 @@ def test_numbers_have_their_thousands_apart(browser: FlaskClient, database: psyc
     assert "Event days leave Postgres 20,000 days" in page
 
 
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ("key=nothing&value=1", "Nothing was changed: there is no setting &#39;nothing&#39;"),
+        ("key=tracking_enabled&value=2", "Nothing was changed: tracking_enabled cannot be"),
+    ],
+)
+def test_setting_without_a_field_is_refused_in_words(browser: FlaskClient, asked: str, said: str) -> None:
+    answer = browser.get(f"/controls/settings?{asked}")
+    assert (answer.status_code, said in answer.text) == (400, True)
+
+
+def test_long_list_of_an_entry_is_shortened(browser: FlaskClient, database: psycopg.Connection) -> None:
+    database.execute(
+        "INSERT INTO admin_audit_log (actor, action, subject, detail)"
+        " SELECT 'me', 'rejected.retry', 'x', jsonb_build_object('ids', array_agg(n)) FROM generate_series(1, 1000) n"
+    )
+    assert "ids: 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, … (1,000 in all)" in browser.get("/controls").text
+
+
 def test_form_without_token_changes_nothing(browser: FlaskClient, database: psycopg.Connection) -> None:
     sent = {"key": "tracking_enabled", "value": "0", "shown": "1"}
     assert browser.post("/controls/settings", data=sent).status_code == 400

@@ -281,8 +281,9 @@ def test_damaged_file_is_said_in_words(admin_away: Admin) -> None:
     path.write_bytes(b"no database at all")
     admin_away.sources.published.await_look()
     html = look(admin_away).html
-    assert "The published file cannot be used" in html
-    assert "no history can be shown" in html
+    said = ("The published file cannot be used", "no history can be shown", "History cannot be read")
+    assert [words for words in said if words not in html] == []
+    assert "published_unreadable" in admin_away.get("/api/reports/events").text
 
 
 def test_switched_off_tracking_is_said_in_words(admin: Admin, database: psycopg.Connection) -> None:
@@ -313,7 +314,10 @@ def test_live_table_names_app_and_country(admin: Admin, database: psycopg.Connec
     )
     admin.refresh_live()
     html = look(admin).html
-    assert '<th scope="row">Reader</th><td data-country="DE">DE</td><td>student</td><td class="number">1</td>' in html
+    assert (
+        '<th scope="row" class="long">Reader</th><td data-country="DE">DE</td><td>student</td><td class="number">1</td>'
+        in html
+    )
     assert "<td>unknown</td><td>teacher</td>" in html
     assert HOSTILE not in html
     assert 'data-live="/api/reports/live?app=Reader&amp;limit=100"' in look(admin, "/?app=Reader").html
