@@ -4,7 +4,7 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -125,6 +125,25 @@ def database(database_url: str) -> Iterator[psycopg.Connection]:
     """A connection to this test's migrated database, in autocommit."""
     with psycopg.connect(database_url, autocommit=True) as connection:
         yield connection
+
+
+@pytest.fixture(scope="session")
+def give_models(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], None]:
+    """Put the parsed models into a home folder in which nothing ran yet: they are parsed once, for all workers."""
+    # not for who needs no models: dbt takes two seconds to import
+    from pipelines.dbt_project import parse
+
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FOOTFALL_HOME", str(folder))
+        project = parse(folder / "dbt")
+
+    def give(home: Path) -> None:
+        shutil.copytree(project.folder, home / "dbt" / "parsed" / project.fingerprint)
+
+    return give
 
 
 @pytest.fixture(scope="session")
