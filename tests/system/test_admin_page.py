@@ -4,7 +4,7 @@ import csv
 import re
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from itertools import product
@@ -41,10 +41,15 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def stack(
-    browser: Browser, server_url: str, template_database: str, tmp_path_factory: pytest.TempPathFactory
+    browser: Browser,
+    server_url: str,
+    template_database: str,
+    tmp_path_factory: pytest.TempPathFactory,
+    give_models: Callable[[Path], None],
 ) -> Iterator[AdminStack]:
     """One footfall for all tests; without a browser it is not started."""
     folder = tmp_path_factory.mktemp("admin")
+    give_models(folder / "home")
     with (
         new_database(server_url, template_database) as url,
         contextmanager(_footfall)(folder, {"DATABASE_URL": url}) as footfall,
