@@ -20,9 +20,11 @@ demo: install ## everything up, sample data flowing, addresses printed; Ctrl-C s
 	$(BIN)/footfall demo
 
 test: install ## all tests; then those of the DuckDB side with the oldest DuckDB that pyproject.toml allows
-	$(BIN)/pytest -n 3 --dist loadfile
-	PYTHONPATH=$(OLDEST) $(BIN)/pytest -n 3 --dist loadfile -k "not ($(SAME_ON_BOTH))" $(DUCKDB_TESTS)
+	$(BIN)/pytest $(AT_ONCE)
+	PYTHONPATH=$(OLDEST) $(BIN)/pytest $(AT_ONCE) -k "not ($(SAME_ON_BOTH))" $(DUCKDB_TESTS)
 
+# as tests/conftest.py orders them: xdist's own order begins with the files of most tests, and leaves the longest for last
+AT_ONCE := -n 3 --dist loadfile --no-loadscope-reorder
 DUCKDB_TESTS := tests/contract/test_duckdb_range.py tests/sql/test_marts_equal_seed_sql.py \
 	$(addprefix tests/integration/,test_load.py archive/test_seal.py test_publish.py test_readers.py test_query.py)
 SAME_ON_BOTH := Berlin or New_York or no_rows or hundred

@@ -38,11 +38,14 @@ class Tries:
         store = MemoryStore(options={"MAX_SIZE": MAX_ADDRESSES})
         self._limiter = GCRARateLimiter(per_min(TRIES_PER_MINUTE, burst=TRIES_PER_MINUTE), store)
 
+    def are_left(self) -> bool:
+        """Tell whether this request's address has any left."""
+        return self._limiter.peek(_address()).remaining >= 1
+
     def require_left(self) -> None:
         """Raise TooManyTries where this request's address has none left."""
-        state = self._limiter.peek(_address())
-        if state.remaining < 1:
-            raise TooManyTries(max(1, ceil(state.retry_after)))
+        if not self.are_left():
+            raise TooManyTries(max(1, ceil(self._limiter.peek(_address()).retry_after)))
 
     def count(self) -> None:
         """Count one that failed. Raises TooManyTries where it was one too many."""
@@ -153,7 +156,8 @@ def _is_public(endpoint: str) -> bool:
 
 
 def _find_key(shown: str) -> Key:
-    key = sources().live.find_key(shown)
+    # who has shown enough that do not work sets Postgres to no more of it
+    key = sources().live.find_key(shown, may_ask=tries().are_left())
     if key is None:
         log.warning("a key that does not work was shown")
         tries().count()

@@ -80,7 +80,8 @@ def read_address(arguments: MultiDict[str, str]) -> Address:
 
 def months_before(day: date, months: int) -> date:
     """Return the same day so many months earlier, or the last one of a month that is shorter."""
-    year, month = divmod(day.year * 12 + day.month - 1 - months, 12)
+    # before the year 1 there is none
+    year, month = divmod(max(12, day.year * 12 + day.month - 1 - months), 12)
     return date(year, month + 1, min(day.day, calendar.monthrange(year, month + 1)[1]))
 
 

@@ -73,6 +73,8 @@ class Kind:
     """The title of the axis of parts; what has one is a chart of shares."""
     others: str = ""
     """What those beyond NAMED_SERIES are called together."""
+    unnamed: str = ""
+    """What is called so has no name of its own."""
 
 
 CHARTS: Mapping[str, Kind] = {
@@ -138,6 +140,7 @@ CHARTS: Mapping[str, Kind] = {
         mark="stack",
         split="plan",
         others="Other plans",
+        unnamed="No plan",
     ),
     "plan-shares": Kind(
         report="plans",
@@ -148,6 +151,7 @@ CHARTS: Mapping[str, Kind] = {
         counted="Active subscriptions",
         part="Plan",
         others="Other plans",
+        unnamed="No plan",
     ),
     "user-status": Kind(
         report="users",
@@ -204,7 +208,8 @@ def _time_chart(name: str, kind: Kind, report: Report, axis: TimeAxis, off: Sequ
 def _shares_chart(name: str, kind: Kind, report: Report) -> Chart:
     """Make a chart of the parts of a whole."""
     count, percent = kind.columns
-    found = [Share(str(row[kind.key]), row[count], float(row[percent])) for row in _rows(report)]
+    # of no accounts at all there are no shares
+    found = [Share(_name(kind, row[kind.key]), row[count], float(row[percent] or 0)) for row in _rows(report)]
     shares = _fold_shares(found, kind.others)
     spec = None
     if any(one.count for one in shares):
@@ -236,7 +241,8 @@ def _axis(kind: Kind, begin: date, end: date) -> TimeAxis:
 
 
 def _key(kind: Kind, first: date) -> str:
-    return f"{first:%Y-%m}" if kind.key == MONTH else first.isoformat()
+    # strftime leaves out the zeros before the year 1000
+    return str(first)[:7] if kind.key == MONTH else first.isoformat()
 
 
 def _counts(kind: Kind, report: Report, keys: Set[str]) -> NamedCounts:
@@ -245,8 +251,12 @@ def _counts(kind: Kind, report: Report, keys: Set[str]) -> NamedCounts:
     for row in _rows(report):
         if (key := str(row[kind.key])) in keys:
             for column, name in kind.columns.items():
-                counts.setdefault(str(row[kind.split]) if kind.split else name, {})[key] = row[column]
+                counts.setdefault(_name(kind, row[kind.split]) if kind.split else name, {})[key] = row[column]
     return counts
+
+
+def _name(kind: Kind, stated: str | None) -> str:
+    return kind.unnamed if stated is None else stated
 
 
 def _fold(counts: NamedCounts, others: str) -> NamedCounts:

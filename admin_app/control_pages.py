@@ -14,8 +14,9 @@ from werkzeug.wrappers import Response
 
 from admin_app import control_state
 from admin_app.access import actor
-from admin_app.controls import MOST_ROWS, KeyWanted, end_key, make_key
+from admin_app.controls import MOST_ID, MOST_RATE, MOST_ROWS, KeyWanted, end_key, make_key
 from admin_app.errors import NoSuchKey, RequestRefused
+from admin_app.parameters import read_number
 from admin_app.sources import sources
 from ingest_app.admin_settings import check, read_settings
 from ingest_app.errors import SettingRefused
@@ -24,11 +25,20 @@ from ingest_app.keys import ListedKey, list_keys
 blueprint = Blueprint("control_pages", __name__, url_prefix="/controls")
 
 ROWS = 20
+# so many parts of a list in an entry of the audit log are shown
+LISTED = 10
 CONSEQUENCES = {
     ("tracking_enabled", "0"): "What apps send is dropped from now on, answered 202; nothing of it can be got back.",
     ("tracking_enabled", "1"): "What apps send is kept again, within a second.",
     ("points_enabled", "0"): "Every move of points and credits is refused, answered 403.",
     ("points_enabled", "1"): "Points and credits move again.",
+}
+# in words, what KeyWanted has in types
+KEY_RULES = {
+    "scope": "Choose one of them.",
+    "app_name": "A name has at most 50 characters, none of them a control character.",
+    "allowed_origins": "At most 100 origins, with spaces between.",
+    "requests_per_second": f"A whole number from 1 to {MOST_RATE:,}, without commas.",
 }
 
 
@@ -41,6 +51,14 @@ class Question:
     button: str
     action: str
     sent: tuple[tuple[str, str], ...] = field(default=())
+
+
+@blueprint.app_template_filter("shortened")
+def shortened(value: object) -> object:
+    """Leave out most of a long list: the API has all of it."""
+    if not isinstance(value, list) or len(value) <= LISTED:
+        return value
+    return f"{', '.join(map(str, value[:LISTED]))}, … ({len(value):,} in all)"
 
 
 @blueprint.get("")
@@ -117,7 +135,11 @@ def ask_revoke(key_id: int) -> str:
 @blueprint.post("/keys/<int:key_id>/revoke")
 def revoke(key_id: int) -> Response:
     """Make a key worthless."""
-    end_key(key_id)
+    try:
+        end_key(key_id)
+    except NoSuchKey:
+        # the form was sent twice, or by two
+        return _told(f"Key {key_id} did not work any more; nothing was changed.")
     return _told(f"Key {key_id} is revoked.")
 
 
@@ -146,7 +168,9 @@ def retry() -> Response:
         return _told("No record was chosen.")
     with sources().engine.begin() as connection:
         kept, stayed = control_state.retry(connection, ids, actor())
-    return _told(f"{kept:,} records are in Postgres now, {stayed:,} are still refused.")
+    if not kept + stayed:
+        return _told("They were tried again meanwhile: none of them is here any more.")
+    return _told(f"Records that are in Postgres now: {kept:,}; still refused: {stayed:,}.")
 
 
 def _page(refused: tuple[str, str, str] | None = None) -> str:
@@ -156,10 +180,10 @@ def _page(refused: tuple[str, str, str] | None = None) -> str:
             "controls.html",
             settings=control_state.list_settings(connection),
             retention=control_state.read_retention(connection),
-            rejected=control_state.list_rejected(connection, ROWS, request.args.get("rejected_before", type=int)),
+            rejected=control_state.list_rejected(connection, ROWS, _before("rejected_before")),
             rejected_count=control_state.count_rejected(connection),
             keys=list_keys(connection),
-            audit=control_state.list_audit(connection, ROWS, request.args.get("audit_before", type=int)),
+            audit=control_state.list_audit(connection, ROWS, _before("audit_before")),
             row_limit=ROWS,
             refused=refused,
             now=datetime.now(UTC),
@@ -189,12 +213,18 @@ def _wanted_key(form: MultiDict[str, str]) -> KeyWanted:
         return msgspec.convert(sent, KeyWanted, strict=False)
     except msgspec.ValidationError as error:
         reason, _, place = str(error).partition(" - at `$.")
-        raise RequestRefused(reason, place.strip("`").partition("[")[0]) from error
+        field = place.strip("`").partition("[")[0]
+        raise RequestRefused(KEY_RULES.get(field, reason), field) from error
+
+
+def _before(name: str) -> int | None:
+    """Read before which row a list begins; what is no number is as if it were not there."""
+    return read_number(request.args.get(name, ""), 1, MOST_ID)
 
 
 def _ids(sent: MultiDict[str, str]) -> list[int]:
-    numbers = [number for number in sent.getlist("ids", type=int) if 0 < number < 2**63]
-    return sorted(set(numbers))[:MOST_ROWS]
+    numbers = {read_number(text, 1, MOST_ID) for text in sent.getlist("ids")}
+    return sorted(number for number in numbers if number is not None)[:MOST_ROWS]
 
 
 def _described(key: ListedKey) -> str:

@@ -88,13 +88,14 @@ def change_settings(
 ) -> list[Change]:
     """Set all of `wanted` or none, and return what changed; `shown` is what somebody saw before they decided.
 
-    Raises UnknownSetting, SettingValueRefused, and ChangedMeanwhile where another value stands than was shown.
+    Raises UnknownSetting, SettingValueRefused, and ChangedMeanwhile where neither what was shown stands nor what is
+    wanted: a form that is sent twice finds what it has set itself.
     """
     changes = []
     # in one order: two who set the same ones at once do not wait for each other in a circle
     for key in sorted(wanted):
         old = set_setting(connection, key, wanted[key], actor)
-        if shown is not None and old != shown.get(key):
+        if shown is not None and old not in (shown.get(key), wanted[key]):
             raise ChangedMeanwhile(key, old)
         if old != wanted[key]:
             changes.append(Change(key, old, wanted[key]))

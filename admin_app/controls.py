@@ -17,6 +17,7 @@ from admin_app.access import actor
 from admin_app.answers import answer, iso
 from admin_app.control_state import Change, Retention, Setting
 from admin_app.errors import KeyInUse, NoSuchKey, ParametersRefused, RequestRefused
+from admin_app.parameters import read_number
 from admin_app.sources import sources
 from ingest_app.errors import OriginMalformed
 from ingest_app.keys import DEFAULT_REQUESTS_PER_SECOND, ListedKey, create_key, list_keys, revoke_key
@@ -26,6 +27,7 @@ blueprint = Blueprint("controls", __name__, url_prefix="/api")
 DEFAULT_LIMIT = 100
 MOST_ROWS = 1_000
 MOST_RATE = 1_000_000
+MOST_ID = 2**63 - 1
 PRINTABLE = "^[^\\x00-\\x1f]+$"
 
 Json = dict[str, object]
@@ -44,7 +46,7 @@ class KeyWanted(Struct, forbid_unknown_fields=True):
 class RetryWanted(Struct, forbid_unknown_fields=True):
     """Which rejected records to try again."""
 
-    ids: Annotated[list[Annotated[int, Meta(ge=1, le=2**63 - 1)]], Meta(min_length=1, max_length=MOST_ROWS)]
+    ids: Annotated[list[Annotated[int, Meta(ge=1, le=MOST_ID)]], Meta(min_length=1, max_length=MOST_ROWS)]
 
 
 @blueprint.get("/settings")
@@ -138,7 +140,8 @@ def end_key(key_id: int) -> None:
     if key_id == g.key.id:
         raise KeyInUse(key_id)
     with sources().engine.begin() as connection:
-        if not revoke_key(connection, key_id, actor()):
+        # Postgres would take no greater one for an id at all
+        if key_id > MOST_ID or not revoke_key(connection, key_id, actor()):
             raise NoSuchKey(key_id)
 
 
@@ -153,14 +156,16 @@ def _read_body(kind: type[Asked]) -> Asked:
         return msgspec.json.decode(request.get_data(), type=kind)
     except msgspec.DecodeError as error:
         reason, _, place = str(error).partition(" - at `$")
-        raise RequestRefused(f"the body is not what it should be: {reason}", place.strip("`.") or None) from error
+        # of any key it says no more than [...]
+        field = place.strip("`.").replace("[...]", "") or None
+        raise RequestRefused(f"the body is not what it should be: {reason}", field) from error
 
 
 def _page() -> tuple[int, int | None]:
     """Read `limit` and `before`. Raises ParametersRefused, of all at once."""
     faults = {name: "there is no such parameter" for name in request.args if name not in {"limit", "before"}}
     limit = _number("limit", 1, MOST_ROWS, faults)
-    before = _number("before", 1, 2**63 - 1, faults)
+    before = _number("before", 1, MOST_ID, faults)
     if faults:
         raise ParametersRefused(faults)
     return DEFAULT_LIMIT if limit is None else limit, before
@@ -170,10 +175,10 @@ def _number(name: str, least: int, most: int, faults: dict[str, str]) -> int | N
     values = request.args.getlist(name)
     if not values:
         return None
-    if len(values) == 1 and values[0].isascii() and values[0].isdigit() and least <= int(values[0]) <= most:
-        return int(values[0])
-    faults[name] = f"a whole number from {least} to {most}, once"
-    return None
+    number = read_number(values[0], least, most) if len(values) == 1 else None
+    if number is None:
+        faults[name] = f"a whole number from {least} to {most}, once"
+    return number
 
 
 def _next(rows: Sequence[Row[Any]], limit: int) -> str | None:

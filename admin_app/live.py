@@ -93,9 +93,12 @@ class Live:
         """Whether the last good sample is older than it should be: Postgres is away, or hangs."""
         return time.monotonic() - self._sampled_at > STALE_SECONDS
 
-    def find_key(self, shown: str) -> Key | None:
-        """Return the key that somebody shows, unless it does not work. Raises KeysUnknown."""
-        return self._keys.find(shown) or self._find_anew(lambda: self._keys.find(shown))
+    def find_key(self, shown: str, may_ask: bool = True) -> Key | None:
+        """Return the key that somebody shows, unless it does not work; Postgres is asked for a new one if it `may_ask`.
+
+        Raises KeysUnknown.
+        """
+        return self._keys.find(shown) or (self._find_anew(lambda: self._keys.find(shown)) if may_ask else None)
 
     def find_key_by_id(self, key_id: int) -> Key | None:
         """Return the key of a session, unless it works no more. Raises KeysUnknown."""

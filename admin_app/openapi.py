@@ -93,7 +93,7 @@ def make_document() -> Json:
 
 
 def _paths() -> Json:
-    page = [_number("limit", 1, controls.MOST_ROWS, controls.DEFAULT_LIMIT), _number("before", 1, 2**63 - 1)]
+    page = [_number("limit", 1, controls.MOST_ROWS, controls.DEFAULT_LIMIT), _number("before", 1, controls.MOST_ID)]
     key_id = [{"name": "id", "in": "path", "required": True, "schema": {"type": "integer", "minimum": 0}}]
     values = {"type": "object", "additionalProperties": {"type": ["string", "integer"]}}
     kept = ("400", "413")

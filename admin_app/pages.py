@@ -3,9 +3,10 @@
 What a number is stands in `stats.py` and `reports.py`, what a chart is in `charts.py`; how it looks, in `templates/`.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time
 
 from flask import Blueprint, render_template, request
 
@@ -14,10 +15,9 @@ from admin_app.charts import CHARTS, Chart, make_chart
 from admin_app.errors import NowUnknown
 from admin_app.listings import document_crumbs, document_step, list_balances, list_documents, list_events
 from admin_app.live import Live, Span
-from admin_app.published import NOTHING_PUBLISHED
 from admin_app.reports import REPORTS, Report, days_of, filter_choices, read_report
 from admin_app.sources import sources
-from admin_app.stats import STALE_HISTORY, Stats, read_stats
+from admin_app.stats import Stats, is_old, read_stats
 
 blueprint = Blueprint("pages", __name__)
 
@@ -69,6 +69,7 @@ def dashboard() -> str:
         is_off_now=_is_off(live),
         off=off,
         is_fresh=_is_fresh(stats, apps),
+        is_damaged=sources().published.is_damaged,
         file=file,
         ingest_url=sources().settings.ingest_url,
         live=_live_report(address),
@@ -81,6 +82,12 @@ def dashboard() -> str:
 def counted(number: int | None) -> str:
     """Write a count: thousands apart, a dash where it is not known yet."""
     return "\N{EN DASH}" if number is None else f"{number:,}"
+
+
+@blueprint.app_template_filter("thousands")
+def thousands(text: str) -> str:
+    """Write the numbers in a text with thousands apart."""
+    return re.sub("[0-9]{4,}", lambda number: f"{int(number[0]):,}", text)
 
 
 @blueprint.app_template_filter("moment")
@@ -137,10 +144,10 @@ def _warnings(stats: Stats, live: Live) -> list[str]:
         warnings.append(f"Postgres does not answer: the numbers of now are those of {at} UTC.")
     elif live.is_stale:
         warnings.append("Postgres was not reached yet: the numbers of now are those of the last refresh, if any.")
-    if published.fault not in (None, NOTHING_PUBLISHED):
+    if published.is_damaged:
         older = "what is shown was published before it" if published.current else "no history can be shown"
         warnings.append(f"The published file cannot be used ({published.fault}): {older}.")
-    if stats.as_of.history and datetime.now(UTC) - stats.as_of.history > STALE_HISTORY:
+    if stats.as_of.history and is_old(stats.as_of.history):
         at = moment(stats.as_of.history)
         warnings.append(f"History ends at {at} UTC: no refresh has passed since. The Dagster UI says why.")
     return warnings
@@ -153,13 +160,15 @@ def _is_off(live: Live) -> bool:
 def _off_within(live: Live, first: date, last: date) -> list[Span]:
     """Return the times without tracking that touch these days."""
     begin = datetime.combine(first, time(), UTC)
-    end = datetime.combine(last, time(), UTC) + timedelta(days=1)
+    end = datetime.combine(last, time.max, UTC)
     spans = live.latest.tracking_off if live.latest else ()
-    return [span for span in spans if span.begin < end and (span.end is None or span.end > begin)]
+    return [span for span in spans if span.begin <= end and (span.end is None or span.end > begin)]
 
 
 def _is_fresh(stats: Stats, apps: Sequence[str]) -> bool:
     """Tell whether nothing was sent yet, as far as is known."""
+    if sources().published.is_damaged:
+        return False
     return not apps and not any((stats.total_users, stats.total_visitors, stats.active_users_now, stats.visitors_now))
 
 

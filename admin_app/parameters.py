@@ -62,6 +62,12 @@ def read_filters(arguments: MultiDict[str, str], known: Collection[str], dimensi
     return Filters(**found)
 
 
+def read_number(value: str, least: int, most: int) -> int | None:
+    """Read a whole number; None where it is none of these. Python itself refuses to read one of thousands of digits."""
+    is_short = value.isascii() and value.isdigit() and len(value) <= len(str(most))
+    return int(value) if is_short and least <= int(value) <= most else None
+
+
 def _date(value: str) -> date:
     try:
         day = date.fromisoformat(value)
@@ -75,9 +81,9 @@ def _date(value: str) -> date:
 
 def _number(least: int, most: int) -> Callable[[str], int]:
     def read(value: str) -> int:
-        if value.isascii() and value.isdigit() and len(value) <= len(str(most)) and least <= int(value) <= most:
-            return int(value)
-        raise _Refused(f"a whole number from {least} to {most}")
+        if (number := read_number(value, least, most)) is None:
+            raise _Refused(f"a whole number from {least} to {most}")
+        return number
 
     return read
 

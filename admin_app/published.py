@@ -49,6 +49,7 @@ class PublishedFile:
         # attached to an instance of its own: a second connection to the same path would get the file of the first
         self._connection = duckdb.connect(":memory:")
         self.is_broken = False
+        self._found: dict[str, Table] = {}
         self._connection.execute(f"SET TimeZone = 'UTC'; SET temp_directory = ''; SET memory_limit = '{MEMORY_LIMIT}'")
         quoted = str(path).replace("'", "''")
         self._connection.execute(f"ATTACH '{quoted}' AS published (READ_ONLY); USE published")
@@ -68,6 +69,12 @@ class PublishedFile:
                 found = cursor.execute(sql, dict(parameters or {}))
                 columns = tuple(column for column, *_ in found.description or ())
                 return Table(columns, found.fetchall())
+
+    def rows_once(self, sql: str) -> Table:
+        """Run a query that every page asks for, the first time alone: a file never changes."""
+        if sql not in self._found:
+            self._found[sql] = self.rows(sql)
+        return self._found[sql]
 
     def batches(self, sql: str, parameters: Mapping[str, object]) -> Iterator[list[tuple[Any, ...]]]:
         """Run a query, and hand out its rows some at a time; what is wrong with it is raised here, before the first."""
@@ -104,6 +111,11 @@ class Published:
         self.current: PublishedFile | None = None
         self.fault: str | None = None
         self._watch = Watch("published file", LOOK_SECONDS, self._look)
+
+    @property
+    def is_damaged(self) -> bool:
+        """Tell whether there is a file, and one that cannot be used."""
+        return self.fault not in (None, NOTHING_PUBLISHED)
 
     def await_look(self) -> None:
         """Wait until the file was looked at once more; for tests, no request needs it."""

@@ -12,12 +12,13 @@ from flask import Blueprint, Response, request, url_for
 
 from admin_app.answers import answer
 from admin_app.downloads import csv_answer
-from admin_app.errors import NotPublished, NowUnknown, UnknownReport
+from admin_app.errors import NotPublished, NowUnknown, PublishedUnreadable, UnknownReport
 from admin_app.live import LiveGroup
 from admin_app.parameters import DEFAULT_LIMIT, Filters, read_filters
 from admin_app.published import PublishedFile
 from admin_app.queries import reports_query
 from admin_app.sources import sources
+from admin_app.stats import is_old
 
 blueprint = Blueprint("reports", __name__, url_prefix="/api/reports")
 
@@ -178,7 +179,7 @@ def get_report(name: str) -> Response:
             "total_row_count": report.total_row_count,
             "next": _next(name, kind, report, filters),
             "as_of": report.as_of,
-            "stale": name == "live" and sources().live.is_stale,
+            "stale": sources().live.is_stale if name == "live" else is_old(report.as_of),
         }
     )
 
@@ -219,7 +220,7 @@ def days_of(filters: Filters, today: date) -> tuple[date, date]:
 
 def filter_choices(file: PublishedFile) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return which apps and which countries there are to filter by."""
-    apps, countries = (file.rows(reports_query(name)).rows for name in ("apps_there_are", "countries_there_are"))
+    apps, countries = (file.rows_once(reports_query(name)).rows for name in ("apps_there_are", "countries_there_are"))
     return tuple(app for (app,) in apps), tuple(country for (country,) in countries)
 
 
@@ -228,9 +229,11 @@ def _days_before(last: date) -> date:
 
 
 def _published() -> PublishedFile:
-    file = sources().published.current
+    published = sources().published
+    # one reading of it: the next look may come in between
+    file = published.current
     if file is None:
-        raise NotPublished
+        raise PublishedUnreadable if published.is_damaged else NotPublished
     return file
 
 

@@ -51,8 +51,9 @@ def read_stats() -> Stats:
     if now:
         values |= {"active_users_now": now.active_users_now, "visitors_now": now.visitors_now}
     as_of = AsOf(live=now.as_of if now else loaded_at, history=loaded_at)
-    return Stats(**values, as_of=as_of, stale=live.is_stale or _is_old(loaded_at))
+    return Stats(**values, as_of=as_of, stale=live.is_stale or is_old(loaded_at))
 
 
-def _is_old(loaded_at: datetime | None) -> bool:
+def is_old(loaded_at: datetime | None) -> bool:
+    """Tell whether history is older than it should be."""
     return loaded_at is not None and datetime.now(UTC) - loaded_at > STALE_HISTORY

@@ -5,7 +5,9 @@ other files nor the network. Whoever wants to join files of their own opens the 
 """
 
 import json
+import signal
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -79,17 +81,25 @@ def rows(answer: duckdb.DuckDBPyRelation, expression: str) -> Iterator[tuple[str
 
 
 def interruptible(connection: duckdb.DuckDBPyConnection, work: Callable[[], None]) -> None:
-    """Do the work so that Ctrl-C ends it at once: DuckDB does not look for signals while it computes."""
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        running = pool.submit(work)
-        try:
-            running.result()
-        except KeyboardInterrupt:
-            # not heard where the query is only about to begin
-            while not running.done():
-                connection.interrupt()
-                wait([running], timeout=0.1)
-            raise
+    """Do the work so that Ctrl-C ends it at once: DuckDB does not look for signals while it computes.
+
+    In the main thread. Raises KeyboardInterrupt once the work has ended.
+    """
+    asked = threading.Event()
+    # Python's own handler would raise wherever this thread happens to be, also where the work is only being handed over
+    handler = signal.signal(signal.SIGINT, lambda *_: asked.set())
+    try:
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            running = pool.submit(work)
+            while not wait([running], timeout=0.1).done:
+                # again and again: it is not heard where the query is only about to begin
+                if asked.is_set():
+                    connection.interrupt()
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    if asked.is_set():
+        raise KeyboardInterrupt
+    running.result()
 
 
 @contextmanager

@@ -1,12 +1,16 @@
 """A real Postgres for every test: the embedded one, or the server that DATABASE_URL names."""
 
 import os
+import shutil
+import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import hypothesis
+import psutil
 import psycopg
 import pytest
 from sqlalchemy import make_url
@@ -16,7 +20,42 @@ from ingest_app.database import make_engine
 from ingest_app.migrate import migrate
 from tests.s3_server import OWNER, S3Server, s3_server
 
+# a machine that is busy with other tests is slow now and then: that breaks no rule
+hypothesis.settings.register_profile("footfall", deadline=None)
+hypothesis.settings.load_profile("footfall")
+
 SHARED = Path(__file__).parents[2] / "shared"
+
+# a thousand databases of eight hundred files each are made and dropped: a disk takes longer for that than tests do
+MEMORY = Path("/dev/shm")
+ROOM_BYTES = 8 * 1024**3
+
+# the files that take minutes, then folders by how long theirs take: what begins last should be over soon
+LONGEST_FIRST = (
+    *("system/test_dagster.py", "system/test_up.py", "system/test_no_raw_addresses.py", "system/test_admin_page.py"),
+    *("integration/watch/test_playbook.py", "integration/test_restore.py", "sql/test_incremental.py"),
+    *("integration/test_pipelines.py", "system", "sql", "integration/archive", "integration/people", "integration"),
+    *("contract", "unit"),
+)
+
+
+def pytest_configure() -> None:
+    """Keep what tests write in memory where there is plenty of it, unless TMPDIR names another place."""
+    if "TMPDIR" in os.environ or not os.access(MEMORY, os.W_OK):
+        return
+    # what is in use there already is no longer available as memory either
+    if min(shutil.disk_usage(MEMORY).free, psutil.virtual_memory().available) > ROOM_BYTES:
+        os.environ["TMPDIR"] = str(MEMORY)
+        tempfile.tempdir = None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest files, so that no worker is left with one while the others have nothing to do."""
+    items.sort(key=lambda item: _turn(item.nodeid.removeprefix("tests/")))
+
+
+def _turn(path: str) -> int:
+    return next((turn for turn, prefix in enumerate(LONGEST_FIRST) if path.startswith(prefix)), len(LONGEST_FIRST))
 
 
 @pytest.fixture(scope="session")
@@ -32,6 +71,8 @@ def server_url() -> Iterator[str]:
             connection.execute("ALTER SYSTEM SET fsync = off")
             # its xids, taken at any moment in any database, may keep a day open that a test is about to seal
             connection.execute("ALTER SYSTEM SET autovacuum = off")
+            # a template goes into the log with each copy
+            connection.execute("ALTER SYSTEM SET max_wal_size = '256MB'")
             connection.execute("SELECT pg_reload_conf()")
         yield url
 
@@ -84,6 +125,25 @@ def database(database_url: str) -> Iterator[psycopg.Connection]:
     """A connection to this test's migrated database, in autocommit."""
     with psycopg.connect(database_url, autocommit=True) as connection:
         yield connection
+
+
+@pytest.fixture(scope="session")
+def give_models(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], None]:
+    """Put the parsed models into a home folder in which nothing ran yet: they are parsed once, for all workers."""
+    # not for who needs no models: dbt takes two seconds to import
+    from pipelines.dbt_project import parse
+
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FOOTFALL_HOME", str(folder))
+        project = parse(folder / "dbt")
+
+    def give(home: Path) -> None:
+        shutil.copytree(project.folder, home / "dbt" / "parsed" / project.fingerprint)
+
+    return give
 
 
 @pytest.fixture(scope="session")

@@ -64,7 +64,7 @@ SELECT status, user_count, user_percent FROM marts.rpt_user_status
 -- Which apps do reports know?
 SELECT DISTINCT app_name FROM marts.rpt_event_usage_daily
 UNION
-SELECT DISTINCT app_name FROM marts.rpt_document_opens_daily
+SELECT DISTINCT app_name FROM marts.rpt_document_opens_daily WHERE app_name IS NOT NULL
 ORDER BY app_name
 
 -- countries_there_are --

@@ -39,7 +39,9 @@ function liveRow(group) {
   if (group.country_code) country.dataset.country = group.country_code;
   const count = cell("td", group.live_user_count.toLocaleString("en"));
   count.className = "number";
-  row.append(cell("th", group.app_name), country, cell("td", group.user_type), count);
+  const app = cell("th", group.app_name);
+  app.className = "long";
+  row.append(app, country, cell("td", group.user_type), count);
   if (group.country_code) nameCountry(country);
   return row;
 }

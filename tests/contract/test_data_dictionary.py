@@ -1,6 +1,7 @@
 """The printed data dictionary and dbt's site: made from the models that are here, and whole without any other file."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,9 +15,10 @@ MARTS = sorted(path.stem for path in (docs.DOCS.parent / "transforms" / "models"
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> ModelDocs:
+def made(tmp_path_factory: pytest.TempPathFactory, give_models: Callable[[Path], None]) -> ModelDocs:
     """Both, as `make docs` makes them."""
     home = tmp_path_factory.mktemp("docs")
+    give_models(home)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FOOTFALL_HOME", str(home))
         return model_docs(home)

@@ -1,6 +1,6 @@
 """What the UI tells of each asset without anything being run: what it is, where it is defined, of what it is made."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -34,7 +34,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def definitions(home: Path) -> dg.Definitions:
+def definitions(home: Path, give_models: Callable[[Path], None]) -> dg.Definitions:
+    give_models(home)
     return build_defs(Settings(footfall_home=home, database_url="postgresql://nobody@/none"))
 
 

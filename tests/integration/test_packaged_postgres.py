@@ -7,7 +7,7 @@ import os
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -48,8 +48,9 @@ def packaged_url() -> Iterator[str]:
 
 
 def test_path_runs_on_packaged_postgres_with_password(
-    packaged_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    packaged_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, give_models: Callable[[Path], None]
 ) -> None:
+    give_models(tmp_path)
     monkeypatch.setenv("DATABASE_URL", packaged_url)
     monkeypatch.setenv("FOOTFALL_HOME", str(tmp_path))
     settings = load_settings()

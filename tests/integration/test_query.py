@@ -1,6 +1,8 @@
 """`footfall query` in this process: the forms of an answer, what SQL is refused, and what it cannot reach."""
 
 import json
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from typer.testing import CliRunner, Result
 
 from footfall.cli import app
 from footfall.errors import AnswerNotWritten, FootfallError, PublishedUnreadable, QueryRefused
+from footfall.querying import interruptible, open_published
 
 ODD = """
     SELECT sum(n) AS total, sum(n) AS total, 9.5::DECIMAL(4, 1) AS percent, '' AS nothing, NULL AS unknown,
@@ -183,3 +186,17 @@ def test_file_that_is_none_of_duckdbs_is_named(published_path: Path) -> None:
 @pytest.mark.parametrize("form", ["parquet", "xml"])
 def test_form_that_cannot_be_is_wrong_usage(form: str) -> None:
     assert query("SELECT 1", "--format", form).exit_code == 2
+
+
+@pytest.mark.timeout(60)
+def test_interrupt_is_heard_while_the_query_is_only_beginning(published_path: Path) -> None:
+    endless = "SELECT count(*) FROM range(1_000_000_000_000) AS r (n) WHERE hash(n) = 1"
+    with open_published(published_path) as connection:
+
+        def work() -> None:
+            os.kill(os.getpid(), signal.SIGINT)
+            connection.execute(endless)
+
+        for _ in range(20):
+            with pytest.raises(KeyboardInterrupt):
+                interruptible(connection, work)

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -60,11 +60,16 @@ def dead() -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def workspace(
-    tmp_path_factory: pytest.TempPathFactory, server_url: str, template_database: str
+    tmp_path_factory: pytest.TempPathFactory,
+    server_url: str,
+    template_database: str,
+    give_models: Callable[[Path], None],
 ) -> Iterator[WorkspaceProcessContext]:
     """The instance as `footfall up` sets it up, and what the daemon knows."""
     with new_database(server_url, template_database) as url, pytest.MonkeyPatch.context() as patch:
-        environment = dagster_environment(tmp_path_factory.mktemp("home"), url)
+        home = tmp_path_factory.mktemp("home")
+        give_models(home)
+        environment = dagster_environment(home, url)
         for name, value in environment.items():
             patch.setenv(name, value)
         with dg.DagsterInstance.from_config(environment["DAGSTER_HOME"]) as instance, warnings.catch_warnings():

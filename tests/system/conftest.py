@@ -18,6 +18,8 @@ import pytest
 
 PROGRAM = str(Path(sys.executable).with_name("footfall"))
 DEADLINE_SECONDS = 120
+# a refresh that parses the models beside other tests takes a minute and more
+RUN_SECONDS = 240
 
 
 @dataclass
@@ -57,7 +59,7 @@ class Footfall:
     home: Path
     env: dict[str, str]
 
-    def run(self, *arguments: str, timeout: float = DEADLINE_SECONDS, **env: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str, timeout: float = RUN_SECONDS, **env: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [PROGRAM, *arguments],
             env={**self.env, **env},

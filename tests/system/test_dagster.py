@@ -160,10 +160,11 @@ class Dagster:
 
 
 @pytest.fixture(scope="module")
-def dagster(server_url: str, template_database: str) -> Iterator[Dagster]:
+def dagster(server_url: str, template_database: str, give_models: Callable[[Path], None]) -> Iterator[Dagster]:
     with new_database(server_url, template_database) as database_url, TemporaryDirectory(prefix="footfall-") as folder:
         project, home, port = Path(folder) / "project", Path(folder) / "home", free_port()
         copy_tracked_files(project)
+        give_models(home)
         env = {
             **os.environ,
             "PYTHONPATH": str(project),
@@ -286,7 +287,8 @@ def logins_published(dagster: Dagster) -> int:
 
 @contextmanager
 def locked(dagster: Dagster) -> Iterator[None]:
-    """Keep every load waiting."""
+    """Keep every load waiting, of runs that are launched from now on: those of before have ended."""
+    wait_until(lambda: not dagster.ask(UNFINISHED)["results"], "the end of earlier runs")
     with psycopg.connect(dagster.database_url) as holder:
         holder.execute("LOCK TABLE activity_events")
         yield

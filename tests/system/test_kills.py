@@ -111,9 +111,10 @@ def stack_and_key() -> Iterator[tuple[Stack, str]]:
 
 
 @pytest.fixture
-def footfall_in_the_open(footfall: Footfall) -> Iterator[Footfall]:
+def footfall_in_the_open(footfall: Footfall, give_models: Callable[[Path], None]) -> Iterator[Footfall]:
     with _open_folder() as folder:
         home = folder / "home"
+        give_models(home)
         yield replace(footfall, home=home, env={**footfall.env, "FOOTFALL_HOME": str(home)})
 
 

@@ -7,7 +7,7 @@ import hmac
 import signal
 import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -67,12 +67,13 @@ class Left:
 
 
 @pytest.fixture(scope="module")
-def left() -> Iterator[Left]:
+def left(give_models: Callable[[Path], None]) -> Iterator[Left]:
     """Post from known addresses, with errors, kills and restarts in between; stop; search."""
     env = {"FOOTFALL_TRUSTED_PROXIES": "1", "FOOTFALL_SECRET": SECRET}
     # not a folder of pytest's: while other test runs start beside this one, it bars Postgres's user from all of them
     with TemporaryDirectory(prefix="footfall-") as folder, contextmanager(_footfall)(Path(folder), env) as footfall:
         findings: Findings = {}
+        give_models(footfall.home)
         with starting(footfall) as first:
             senders = Senders(footfall)
             # Dagster, which takes longest to come up, is not waited for

@@ -40,9 +40,16 @@ def site() -> Iterator[Site]:
 
 
 @pytest.fixture(scope="module")
-def stack(browser: Browser, site: Site, server_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def stack(
+    browser: Browser,
+    site: Site,
+    server_url: str,
+    tmp_path_factory: pytest.TempPathFactory,
+    give_models: Callable[[Path], None],
+) -> Iterator[Stack]:
     """`footfall up` on a database of its own, once for all tests; without a browser it is not started."""
     folder = tmp_path_factory.mktemp("up")
+    give_models(folder / "home")
     with (
         new_database(server_url, "template0") as url,
         contextmanager(_footfall)(folder, {"DATABASE_URL": url}) as footfall,

@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Callable
+from pathlib import Path
 
 import duckdb
 import psutil
@@ -13,7 +14,10 @@ from tests.system.conftest import Footfall, Running
 EVENT = {"user_type": "guest", "app_name": "DViz", "event_type": "visit", "event_name": "home"}
 
 
-def test_up_serves_restarts_and_stops_cleanly(footfall: Footfall, start: Callable[..., Running]) -> None:
+def test_up_serves_restarts_and_stops_cleanly(
+    footfall: Footfall, start: Callable[..., Running], give_models: Callable[[Path], None]
+) -> None:
+    give_models(footfall.home)
     up = start(footfall, "up")
     keys = {scope: up.wait_for(rf"{scope} key +(\S+)")[1] for scope in ("write", "server", "admin")}
     up.wait_for("Ctrl-C stops everything")

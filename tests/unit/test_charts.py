@@ -86,6 +86,18 @@ def test_plans_beyond_the_eighth_are_one() -> None:
     assert chart.rows[-1] == ("Other plans (3)", 3_000, "27.3%")
 
 
+@pytest.mark.parametrize(("name", "row"), [("plan-shares", (None, 3, 100.0)), ("plan-history", (END, None, 3))])
+def test_subscriptions_without_a_plan_are_called_so(name: str, row: tuple[Any, ...]) -> None:
+    chart = _chart(name, row, begin=END)
+    assert "No plan" in {*chart.heads, *(cells[0] for cells in chart.rows)}
+
+
+def test_shares_of_no_accounts_are_zero() -> None:
+    chart = _chart("user-status", ("active", 0, None), ("expired", 0, None))
+    assert chart.rows == (("active", 0, "0.0%"), ("expired", 0, "0.0%"))
+    assert chart.spec is None
+
+
 def test_statuses_keep_their_order() -> None:
     chart = _chart("user-status", ("active", 1, 10.0), ("expired", 0, 0.0), ("inactive", 9, 90.0))
     assert [part for part, *_ in chart.rows] == ["active", "expired", "inactive"]

@@ -95,7 +95,7 @@ def test_unforeseen_fault_is_found_in_the_log(
 def test_unknown_address_is_json_for_programs_alone(admin_away: Admin) -> None:
     program, person = admin_away.client.get("/api/nowhere"), admin_away.client.get("/nowhere")
     assert program.json["error"]["code"] == "not_found"  # type: ignore[index]
-    assert "There is no such page" in person.text
+    assert "It is not there" in person.text
 
 
 def test_wrong_method_names_the_right_ones(admin_away: Admin) -> None:

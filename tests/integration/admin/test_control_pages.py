@@ -67,6 +67,44 @@ def test_other_admins_change_is_not_overwritten(browser: FlaskClient, database: 
     assert _value(database, "points_per_credit") == "70"
 
 
+def test_form_sent_twice_changes_once(browser: FlaskClient, database: psycopg.Connection) -> None:
+    asked = browser.get("/controls/settings?key=points_per_credit&value=50")
+    assert "points_per_credit is 50 now" in _agree(browser, asked).text
+    again = _agree(browser, asked)
+    assert again.status_code == 200
+    assert "points_per_credit was 50 already; nothing was changed." in again.text
+    changes = "SELECT count(*) FROM admin_audit_log WHERE action = 'settings.set'"
+    assert database.execute(changes).fetchone() == (1,)
+
+
+def test_numbers_have_their_thousands_apart(browser: FlaskClient, database: psycopg.Connection) -> None:
+    database.execute("UPDATE admin_settings SET setting_value = '20000' WHERE setting_key = 'archive_after_days'")
+    page = browser.get("/controls").text
+    assert "a whole number from 1 to 1,000,000, 100 by default" in page
+    assert ">20,000</td>" in page
+    assert "Event days leave Postgres 20,000 days" in page
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ("key=nothing&value=1", "Nothing was changed: there is no setting &#39;nothing&#39;"),
+        ("key=tracking_enabled&value=2", "Nothing was changed: tracking_enabled cannot be"),
+    ],
+)
+def test_setting_without_a_field_is_refused_in_words(browser: FlaskClient, asked: str, said: str) -> None:
+    answer = browser.get(f"/controls/settings?{asked}")
+    assert (answer.status_code, said in answer.text) == (400, True)
+
+
+def test_long_list_of_an_entry_is_shortened(browser: FlaskClient, database: psycopg.Connection) -> None:
+    database.execute(
+        "INSERT INTO admin_audit_log (actor, action, subject, detail)"
+        " SELECT 'me', 'rejected.retry', 'x', jsonb_build_object('ids', array_agg(n)) FROM generate_series(1, 1000) n"
+    )
+    assert "ids: 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, … (1,000 in all)" in browser.get("/controls").text
+
+
 def test_form_without_token_changes_nothing(browser: FlaskClient, database: psycopg.Connection) -> None:
     sent = {"key": "tracking_enabled", "value": "0", "shown": "1"}
     assert browser.post("/controls/settings", data=sent).status_code == 400
@@ -96,12 +134,14 @@ def test_bad_key_form_keeps_what_was_typed(browser: FlaskClient, field: str, val
     answer = browser.post("/controls/keys/new", data=sent)
     assert answer.status_code == 400
     assert f'id="error-{field}"' in answer.text
+    assert "Expected" not in answer.text
     assert ("DViz" if field != "app_name" else value) in answer.text
 
 
 def test_key_is_revoked_after_one_question(browser: FlaskClient, database: psycopg.Connection) -> None:
-    told = _agree(browser, browser.get("/controls/keys/1/revoke"))
-    assert "Key 1 is revoked." in told.text
+    asked = browser.get("/controls/keys/1/revoke")
+    assert "Key 1 is revoked." in _agree(browser, asked).text
+    assert "Key 1 did not work any more; nothing was changed." in _agree(browser, asked).text
     assert database.execute("SELECT revoked_at IS NOT NULL FROM api_keys WHERE id = 1").fetchone() == (True,)
     assert browser.get("/controls/keys/1/revoke").status_code == 404
 
@@ -117,8 +157,17 @@ def test_chosen_records_are_tried_again(browser: FlaskClient, database: psycopg.
     assert "a &lt;b&gt;reason&lt;/b&gt;" in page
     assert "<script>alert" not in page
     told = _agree(browser, browser.get("/controls/rejected/retry?ids=1&ids=3"))
-    assert "2 records are in Postgres now, 0 are still refused." in told.text
+    assert "Records that are in Postgres now: 2; still refused: 0." in told.text
     assert database.execute("SELECT array_agg(id) FROM rejected_records").fetchone() == ([2],)
+    again = _agree(browser, browser.get("/controls/rejected/retry?ids=1&ids=3"))
+    assert "none of them is here any more" in again.text
+
+
+@pytest.mark.parametrize("number", [str(2**63), "9" * 5000, "-1", "x", ""])
+def test_page_before_no_row_is_the_first(browser: FlaskClient, number: str) -> None:
+    page = browser.get(f"/controls?audit_before={number}&rejected_before={number}")
+    assert page.status_code == 200
+    assert "keys.create" in page.text
 
 
 def test_retry_of_nothing_says_so(browser: FlaskClient) -> None:

@@ -3,6 +3,7 @@
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 import psycopg
 import pytest
@@ -100,6 +101,7 @@ def test_unreadable_body_is_refused(admin: Admin, body: bytes) -> None:
     answer = admin.client.put("/api/settings", data=body, headers=admin.bearer)
     assert answer.status_code == 400
     assert "body" in _body(answer)["error"]["message"]
+    assert _body(answer)["error"]["field"] is None
 
 
 def test_key_is_shown_once_and_kept_as_hash(admin: Admin, database: psycopg.Connection) -> None:
@@ -203,6 +205,17 @@ def test_all_bad_parameters_are_named_at_once(admin: Admin, path: str) -> None:
     answer = admin.get(f"{path}?limit=0&before=x&page=2&limit=3")
     assert answer.status_code == 400
     assert set(_body(answer)["error"]["parameters"]) == {"limit", "before", "page"}
+
+
+@pytest.mark.parametrize("number", ["9" * 5000, str(2**63), "00", "\u0661", "+1"])
+def test_number_beyond_postgres_is_named(admin: Admin, number: str) -> None:
+    answer = admin.get(f"/api/audit?limit={quote(number)}&before={quote(number)}")
+    assert answer.status_code == 400
+    assert set(_body(answer)["error"]["parameters"]) == {"limit", "before"}
+
+
+def test_key_beyond_postgres_is_not_there(admin: Admin) -> None:
+    assert _fault(_send(admin, "DELETE", f"/api/keys/{2**63}"))[:2] == (404, "not_found")
 
 
 def test_retention_tells_days_that_should_have_left(admin: Admin, database: psycopg.Connection) -> None:

@@ -232,6 +232,36 @@ def test_wrong_filters_are_named_in_words(some: Admin) -> None:
     assert "To the dashboard" in answer.text
 
 
+@pytest.mark.parametrize(
+    "days",
+    [
+        "to=9999-12-31",
+        "from=9999-12-31",
+        "from=0001-01-01&to=9999-12-31",
+        "from=0001-01-01&to=0001-01-31",
+        "to=0001-01-01",
+        "from=0001-01-01",
+    ],
+)
+def test_days_at_the_ends_of_time_are_shown(some: Admin, days: str) -> None:
+    assert some.get(f"/?{days}").status_code == 200
+
+
+def test_install_without_accounts_has_a_page(admin_away: Admin) -> None:
+    no_shares = (
+        "SELECT unnest(['active', 'expired', 'inactive']) AS status, 0::bigint AS user_count,"
+        " NULL::decimal(4,1) AS user_percent"
+    )
+    admin_away.publish(SOME | {"rpt_user_status": no_shares})
+    assert "User status" in look(admin_away).html
+
+
+def test_documents_without_an_app_are_no_choice(admin_away: Admin) -> None:
+    without = DOCUMENTS.replace("'Reader' AS app_name", "NULL::text AS app_name")
+    admin_away.publish(SOME | {"rpt_document_opens_daily": without})
+    assert "None" not in look(admin_away).options
+
+
 def test_old_history_is_said_in_words(some: Admin) -> None:
     some.publish(SOME, datetime.now(UTC))
     assert "no refresh has passed since" not in look(some).html
@@ -251,8 +281,9 @@ def test_damaged_file_is_said_in_words(admin_away: Admin) -> None:
     path.write_bytes(b"no database at all")
     admin_away.sources.published.await_look()
     html = look(admin_away).html
-    assert "The published file cannot be used" in html
-    assert "no history can be shown" in html
+    said = ("The published file cannot be used", "no history can be shown", "History cannot be read")
+    assert [words for words in said if words not in html] == []
+    assert "published_unreadable" in admin_away.get("/api/reports/events").text
 
 
 def test_switched_off_tracking_is_said_in_words(admin: Admin, database: psycopg.Connection) -> None:
@@ -283,7 +314,10 @@ def test_live_table_names_app_and_country(admin: Admin, database: psycopg.Connec
     )
     admin.refresh_live()
     html = look(admin).html
-    assert '<th scope="row">Reader</th><td data-country="DE">DE</td><td>student</td><td class="number">1</td>' in html
+    assert (
+        '<th scope="row" class="long">Reader</th><td data-country="DE">DE</td><td>student</td><td class="number">1</td>'
+        in html
+    )
     assert "<td>unknown</td><td>teacher</td>" in html
     assert HOSTILE not in html
     assert 'data-live="/api/reports/live?app=Reader&amp;limit=100"' in look(admin, "/?app=Reader").html

@@ -52,6 +52,19 @@ def test_swapped_file_is_seen_and_never_mixed_with_the_old(published: Published,
     assert old.rows(COUNT).rows == [(500_000, 499_999)], "who has begun with the old one ends with it"
 
 
+def test_what_every_page_asks_is_read_once_for_each_file(
+    published: Published, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = _current(published)
+    found = old.rows_once(COUNT)
+    with monkeypatch.context() as without_queries:
+        without_queries.setattr(PublishedFile, "rows", None)
+        assert old.rows_once(COUNT) is found
+    publish_file(path, {"rpt_demo": "SELECT 1 AS n"}, LOADED_AT + timedelta(minutes=5))
+    wait_until(lambda: published.current is not old, "the new file")
+    assert _current(published).rows_once(COUNT).rows == [(1, 1)]
+
+
 def test_readers_go_on_while_files_are_swapped(published: Published, path: Path) -> None:
     answers: list[object] = []
     done = threading.Event()

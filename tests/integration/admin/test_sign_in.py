@@ -12,6 +12,7 @@ from flask.testing import FlaskClient
 
 from admin_app.access import SESSION_LIFETIME, TRIES_PER_MINUTE, actor, public
 from admin_app.app import create_app
+from admin_app.live import Live
 from tests.integration.admin.conftest import Admin, token_of
 from tests.integration.controlling import new_key, revoke, wait_until
 
@@ -132,6 +133,14 @@ def test_guesses_are_limited_by_address(guarded: Admin) -> None:
     elsewhere = {"REMOTE_ADDR": "192.0.2.7"}
     other = guarded.client.post("/sign-in", data={"key": "wrong", "csrf_token": token}, environ_overrides=elsewhere)
     assert other.status_code == 401
+
+
+def test_guesses_beyond_the_limit_ask_postgres_nothing(with_postgres: Admin, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Live] = []
+    monkeypatch.setattr(Live, "await_look", lambda live: asked.append(live))
+    for number in range(3 * TRIES_PER_MINUTE):
+        with_postgres.client.get("/api/a-thing", headers={"Authorization": f"Bearer wrong {number}"})
+    assert TRIES_PER_MINUTE <= len(asked) < 2 * TRIES_PER_MINUTE
 
 
 def test_new_key_works_at_once(with_postgres: Admin, database_url: str) -> None:

@@ -81,6 +81,7 @@ def test_history_is_stale_after_a_quarter_of_an_hour(admin: Admin, minutes: int,
     admin.publish(MARTS, datetime.now(UTC) - timedelta(minutes=minutes))
     admin.refresh_live()
     assert ask(admin)["stale"] is expected
+    assert admin.get("/api/reports/activity").json["stale"] is expected  # type: ignore[index]
 
 
 def test_fresh_install_has_now_and_no_history(admin: Admin) -> None:

@@ -63,8 +63,11 @@ def module_database_url(server_url: str, template_database: str) -> Iterator[str
 
 
 @pytest.fixture(scope="module")
-def world(module_database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def world(
+    module_database_url: str, tmp_path_factory: pytest.TempPathFactory, give_models: Callable[[Path], None]
+) -> Iterator[World]:
     home = tmp_path_factory.mktemp("home")
+    give_models(home)
     with webhook() as hook, running_node(module_database_url, home) as node:
         settings = Settings(FOOTFALL_HOME=home, DATABASE_URL=module_database_url)
         watcher = Watcher(settings, WatchSettings(FOOTFALL_INGEST_URL=node.url))
