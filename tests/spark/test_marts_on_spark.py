@@ -1,7 +1,7 @@
 """The models built on a cluster of Spark's own give the marts that DuckDB builds, row for row."""
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import date
 
 import psycopg
@@ -10,7 +10,7 @@ import pytest
 from pipelines.dbt_project import parse
 from pipelines.settings import Settings
 from pipelines.spark.build import SPARK, Spark
-from tests.spark_cluster import spark_cluster
+from tests.spark.cluster import SparkCluster
 from tests.sql import histories, state_history
 from tests.sql.conftest import Models
 from tests.sql.production import Production, project_of
@@ -31,18 +31,12 @@ LONELY_DAY = date(2024, 2, 10)
 ON_LONELY_DAY = f"SELECT activity_date, login_count FROM marts.rpt_daily_activity WHERE activity_date = '{LONELY_DAY}'"
 
 
-@pytest.fixture(scope="module")
-def spark_master(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with spark_cluster(tmp_path_factory.mktemp("spark") / "cluster") as address:
-        yield address
-
-
 def test_marts_equal_those_of_duckdb(
-    make_models: Callable[[], Models], database_url: str, database: psycopg.Connection, spark_master: str
+    make_models: Callable[[], Models], database_url: str, database: psycopg.Connection, cluster: SparkCluster
 ) -> None:
     chance, models = random.Random(1), make_models()
     production = Production(models, database_url, TIMEZONE, project_of(models.home, models.manifest, TIMEZONE))
-    on_spark = OnSpark(production, spark_master)
+    on_spark = OnSpark(production, cluster.address)
     histories.make_partitions(database)
     state_history.give_points(database)
     _live(database, chance, 30)
