@@ -32,6 +32,7 @@ ROOM_BYTES = 8 * 1024**3
 
 # the files that take minutes, then folders by how long theirs take: what begins last should be over soon
 LONGEST_FIRST = (
+    *("spark/test_cluster_kills.py", "spark/test_marts_on_spark.py", "spark"),
     *("system/test_dagster.py", "system/test_up.py", "system/test_no_raw_addresses.py", "system/test_admin_page.py"),
     *("integration/watch/test_playbook.py", "integration/test_restore.py", "sql/test_incremental.py"),
     *("integration/test_pipelines.py", "system", "sql", "integration/archive", "integration/people", "integration"),

@@ -6,8 +6,8 @@ from pathlib import Path
 import duckdb
 
 from warehouse.connection import open_warehouse
-from warehouse.lake.hot import is_in_lake, named_files
 from warehouse.cursors import Cursor
+from warehouse.lake.hot import is_in_lake, named_files
 from warehouse.postgres import snapshot_xmax
 from warehouse.queries import new_rows_query
 from warehouse.tables import EVENT_TABLES

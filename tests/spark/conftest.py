@@ -13,12 +13,22 @@ from tests.sql.conftest import make_models, manifest
 __all__ = ["make_models", "manifest"]
 
 
+# of a few hundred rows; 200 are for machines that have more
+DEFAULTS = "spark.sql.shuffle.partitions 2\n"
+
+
 @pytest.fixture(scope="session", autouse=True)
-def _has_spark() -> None:
+def _has_spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Skip where Spark cannot run; else give all sessions an operator's spark-defaults.conf."""
     try:
         check_needs("local")
     except (ExtraMissing, JavaMissing, JavaTooOld) as error:
         pytest.skip(str(error))
+    folder = tmp_path_factory.mktemp("conf")
+    (folder / "spark-defaults.conf").write_text(DEFAULTS)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SPARK_CONF_DIR", str(folder))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,7 @@
-"""The models stay fit for Spark, which runs them next: its own macros, no word of SQL that it lacks.
+"""The models stay fit for Spark: its own macros, no word of SQL that it lacks. It is seen without Java, in seconds.
 
 Each model and data test is compiled as dbt would for another adapter than DuckDB's, by the `default__` macros, from the
-start and for touched days. Spark itself is not here: what it lacks is told by the lists below.
+start and for touched days. What Spark lacks is told by the lists below; Spark itself runs them in `tests/spark`.
 """
 
 import re
@@ -13,6 +13,7 @@ from dbt.artifacts.schemas.run import RunExecutionResult
 from dbt.contracts.graph.manifest import Manifest
 from dbt.contracts.graph.nodes import CompiledNode, ModelNode
 
+from pipelines.spark.models import SPARK_TYPES
 from tests.sql.conftest import TRANSFORMS, Models, messages
 
 with warnings.catch_warnings():
@@ -63,17 +64,8 @@ STAND_INS = {
         "{% macro is_incremental() %}{{ return(model.config.materialized == 'incremental') }}{% endmacro %}"
     ),
 }
-# DuckDB's types in the contracts, and what they are in Spark
-IN_SPARK = {
-    "BIGINT": "BIGINT",
-    "BOOLEAN": "BOOLEAN",
-    "DATE": "DATE",
-    "DECIMAL(4,1)": "DECIMAL(4, 1)",
-    "INTEGER": "INT",
-    "TIMESTAMPTZ": "TIMESTAMP",
-    "UUID": "STRING",
-    "VARCHAR": "STRING",
-}
+# what the contracts' types are there
+KINDS = {"BIGINT", "BINARY", "BOOLEAN", "DATE", "DECIMAL(4,1)", "INTEGER", "STRING", "TIMESTAMP"}
 REPLACED = """
     {{{{ config(meta={{'touched': {{'tables': ['activity_events'], '{period}': '{period}_of_rows'}}}}) }}}}
     {{{{ get_incremental_replace_days_sql({{
@@ -155,22 +147,21 @@ def test_every_table_is_made_as_spark_can(manifest: Manifest) -> None:
 
 
 def test_every_type_of_the_contracts_has_one_in_spark(manifest: Manifest) -> None:
-    """The YAML names DuckDB's types, and Spark would refuse them: what they become there is a choice, made here."""
+    """The YAML names DuckDB's types, some of which Spark would refuse."""
     declared = {
         str(column.data_type)
         for node in manifest.nodes.values()
         if isinstance(node, ModelNode)
         for column in node.columns.values()
     }
-    assert declared == set(IN_SPARK)
-    assert {name: in_spark(name) for name in declared} == IN_SPARK
+    assert {SPARK_TYPES.get(name, name) for name in declared} == KINDS
 
 
 @pytest.mark.parametrize(("period", "literal"), [("day", "CAST('2024-03-31' AS DATE)"), ("month", "'2024-03'")])
 def test_touched_periods_are_replaced_by_two_statements(
     manifest: Manifest, make_models: Callable[[], Models], period: str, literal: str
 ) -> None:
-    """Each is Spark's SQL, though dbt-spark would have to send them one by one, or overwrite partitions instead."""
+    """Each is SQL of others than DuckDB too; dbt-spark overwrites partitions instead."""
     models = Models(make_models().home, of_touched_days(without_duckdb(manifest)))
     query = in_ticks(models.compile(REPLACED.format(period=period)))
     deleting, inserting = [
@@ -204,11 +195,6 @@ def test_touched_periods_are_replaced_by_two_statements(
 )
 def test_what_spark_lacks_is_seen(query: str, fault: str) -> None:
     assert [found for found in faults(query) if found.startswith(fault)] != []
-
-
-def in_spark(data_type: str) -> str:
-    """Return Spark's name of one of DuckDB's types."""
-    return exp.DataType.build(data_type, dialect="duckdb").sql("spark")
 
 
 def in_ticks(query: str) -> str:

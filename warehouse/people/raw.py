@@ -1,6 +1,7 @@
 """A person's rows in `warehouse.duckdb`: removed in one transaction, and their days noted, so that they are built anew.
 
-The caller holds the writer lock. Hot files of the lake are rows of `warehouse.duckdb` here. Sealed files are `archive.py`; of the marts a refresh makes others.
+The caller holds the writer lock. Hot files of the lake are rows of `warehouse.duckdb` here. Sealed files are
+`archive.py`; of the marts a refresh makes others.
 """
 
 from collections.abc import Iterable, Iterator
