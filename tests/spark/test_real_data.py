@@ -18,10 +18,11 @@ ENGINE = "SELECT count(*) > 0 FROM meta.hot_files"
 
 
 def test_marts_of_real_data_equal_those_of_duckdb(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FOOTFALL_ENGINE", "spark")
-    monkeypatch.setenv("FOOTFALL_SPARK_MASTER", "local[2]")
     before = installation.published("SELECT refreshed_at FROM marts.rpt_totals")
-    installation.run("refresh")
+    with monkeypatch.context() as patch:
+        patch.setenv("FOOTFALL_ENGINE", "spark")
+        patch.setenv("FOOTFALL_SPARK_MASTER", "local[2]")
+        installation.run("refresh")
     assert installation.published("SELECT refreshed_at FROM marts.rpt_totals") > before
     assert installation.warehouse(ENGINE) == [(True,)]
     manifest = parse(installation.home / "dbt").for_dbt()
