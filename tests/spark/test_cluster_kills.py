@@ -5,7 +5,7 @@ import random
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -53,7 +53,8 @@ def test_driver_killed_while_days_are_replaced_does_no_harm(home: "Home", cluste
         home.wait_until(home.is_replacing_days, refresh)
         # Java alone would take away what it had begun
         for process in psutil.Process(refresh.pid).children(recursive=True):
-            process.kill()
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
         refresh.kill()
     assert home.is_replacing_days()
     assert home.marts() == before
